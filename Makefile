@@ -1,0 +1,95 @@
+# Concord. `make` prints what can be done; `make run` and `make test` need Python 3.11+ and nothing else.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+LOCKS  := deploy/locks
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install protos run test test-fast cover lint types contracts format check schemathesis bench catalogue \
+        baseline stubs lock wheel image up down release clean
+
+help: ## print these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Stamps: a target's set-up runs again only when what it depends on has changed.
+PROTOS := $(shell find protos -name '*.proto')
+
+$(VENV)/.runtime: $(LOCKS)/runtime.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Concord needs Python 3.11 or newer")'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $(LOCKS)/runtime.lock
+	@$(BIN)/python -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'concord.pth').write_text(str(pathlib.Path('services').resolve()) + '\n')"
+	@printf '#!/bin/sh\nexec "$(abspath $(BIN))/python" -m concord.suite.cli "$$@"\n' > $(BIN)/concord && chmod +x $(BIN)/concord
+	@touch $@
+
+$(VENV)/.dev: $(LOCKS)/dev.lock $(VENV)/.runtime
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $(LOCKS)/dev.lock
+	@touch $@
+
+$(VENV)/.protos: $(PROTOS) protos/compile.py $(VENV)/.runtime
+	@$(BIN)/python protos/compile.py
+	@touch $@
+
+install: $(VENV)/.runtime $(VENV)/.protos ## set up what `make run` needs
+
+protos: $(VENV)/.protos ## compile the contracts into services/concord/*/v1
+
+run: install ## serve everything on the embedded default (ARGS="--port 0 …" are handed on)
+	@$(BIN)/concord serve $(ARGS)
+
+test: $(VENV)/.dev $(VENV)/.protos ## run every test that needs nothing but Python
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+test-fast: $(VENV)/.dev $(VENV)/.protos ## run the tests that take no real processes
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
+
+format: $(VENV)/.dev ## format the code
+	@$(BIN)/ruff format services tests protos && $(BIN)/ruff check --fix services tests protos
+	@$(BIN)/python protos/compile.py --format
+
+lint: $(VENV)/.dev $(VENV)/.protos ## check style, imports and contracts
+	@$(BIN)/ruff format --check services tests protos && $(BIN)/ruff check services tests protos
+	@$(BIN)/lint-imports
+	@$(BIN)/python protos/compile.py --lint
+
+types: $(VENV)/.dev $(VENV)/.protos ## check types (mypy, strict)
+	@$(BIN)/python protos/compile.py --typed
+	@$(BIN)/mypy
+
+check: lint types test schemathesis bench ## all that CI runs
+
+schemathesis: $(VENV)/.dev $(VENV)/.protos ## walk each published OpenAPI document with generated requests
+	@$(BIN)/python -m pytest tests/schemathesis -m schemathesis $(ARGS)
+
+bench: $(VENV)/.dev $(VENV)/.protos ## measure against bare servers; writes build/bench.json
+	@PYTHONPATH=services:tests $(BIN)/python -m bench $(ARGS)
+
+catalogue: $(VENV)/.dev $(VENV)/.protos ## write the operations catalogue from the dialects' route tables
+	@$(BIN)/concord catalogue
+
+baseline: $(VENV)/.dev ## make today's contracts the ones that compatibility is checked against
+	@$(BIN)/python protos/compile.py --baseline
+
+stubs: $(VENV)/.dev ## generate clients outside the tree: make stubs LANG=typescript|go|java OUT=dir
+	@$(BIN)/python protos/compile.py --stubs "$(LANG)" --out "$(OUT)"
+
+lock: $(VENV)/.dev ## resolve the dependencies again
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group stubs -o $(LOCKS)/runtime.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group stubs --group dev -c $(LOCKS)/runtime.lock -o $(LOCKS)/dev.lock
+
+wheel: $(VENV)/.dev ## build the wheel into dist/
+	@$(BIN)/python -m hatchling build -t wheel
+
+image: ## build the container image (needs Docker)
+	docker build -f deploy/Dockerfile -t concord:latest .
+
+up: ## start the suite and PostgreSQL in containers (needs Docker)
+	docker compose -f deploy/compose.yaml up --build -d
+
+down: ## stop them
+	docker compose -f deploy/compose.yaml down
+
+clean: ## remove what was built (data directories stay)
+	rm -rf build dist services/concord/*/v1 $(VENV)/.protos
