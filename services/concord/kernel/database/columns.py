@@ -1,0 +1,64 @@
+"""Column types that mean the same on every engine."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, String
+from sqlalchemy import Text as AnyText
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+# PostgreSQL compares text by the database's locale unless told otherwise; bytes are what
+# SQLite compares, and what keeps `Foo` and `foo` two names everywhere.
+Id: TypeEngine[str] = String(36).with_variant(String(36, collation="C"), "postgresql")
+"""A canonical UUID."""
+
+Text: TypeEngine[str] = AnyText().with_variant(AnyText(collation="C"), "postgresql")
+"""Text of any length, compared by its bytes."""
+
+Bytes: TypeEngine[bytes] = LargeBinary()
+"""Opaque bytes."""
+
+Counter: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
+"""A 64-bit integer that SQLite accepts as AUTOINCREMENT key."""
+
+
+def to_microseconds(instant: datetime) -> int:
+    """Return the microseconds since 1970. The instant must be aware."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(value: int) -> datetime:
+    """Return the instant in UTC."""
+    return _EPOCH + timedelta(microseconds=value)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, kept as microseconds since 1970: sorts the same and loses nothing anywhere."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else to_microseconds(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else from_microseconds(value)
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON value, kept as text with sorted keys so that equal values are equal text."""
+
+    impl = AnyText
+    cache_ok = True
+
+    def process_bind_param(self, value: Any | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Any | None:
+        return None if value is None else json.loads(value)

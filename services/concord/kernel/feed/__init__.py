@@ -1,0 +1,1 @@
+"""The change feed: how a service tells what it committed, and how others apply it."""

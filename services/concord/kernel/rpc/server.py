@@ -1,0 +1,173 @@
+"""Builds a gRPC server: one interceptor that is the whole chain, health, reflection, TLS, a drain with a limit."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from concord.kernel.addresses import is_loopback, split_host_port
+from concord.kernel.rpc.chain import Chain, ChainInterceptor
+from concord.kernel.rpc.inprocess import MAXIMUM_MESSAGE
+from concord.kernel.rpc.limits import Limits
+
+# `(add_XServicer_to_server, servicer)`, as generated code wants them.
+Mounted = tuple[Callable[[Any, Any], None], Any]
+
+_SERVING: Final = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class UnsafeListener(Exception):
+    """The listener would offer credentials in clear text to a network, and nobody said that it may."""
+
+
+class TlsFiles(Protocol):
+    """Where a listener's certificate, its key and its clients' authority are kept."""
+
+    @property
+    def certificate(self) -> Path: ...
+
+    @property
+    def key(self) -> Path: ...
+
+    @property
+    def client_authority(self) -> Path | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where and how a server listens. Port 0 asks the system for a free one."""
+
+    address: str
+    tls: TlsFiles | None = None
+    plaintext_allowed: bool = False
+    """Whether plaintext is all right on an address that others can reach."""
+    maximum_message: int = MAXIMUM_MESSAGE
+
+
+class RpcServer:
+    """A gRPC server of this process."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        server: grpc.aio.Server,
+        services: Sequence[str],
+        limits: Limits | None,
+        health_servicer: Any,
+    ) -> None:
+        self._listener = listener
+        self._server = server
+        self._services = (*services, "")
+        self._limits = limits
+        self._health = health_servicer
+        self.address = ""
+
+    async def start(self) -> str:
+        """Listen; return the address with its real port. Health says SERVING only after `ready()`."""
+        host, _ = split_host_port(self._listener.address)
+        port = _bind(self._server, self._listener)
+        for service in self._services:
+            await self._health.set(service, _NOT_SERVING)
+        await self._server.start()
+        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return self.address
+
+    async def ready(self) -> None:
+        """Let health say that every service serves."""
+        for service in self._services:
+            await self._health.set(service, _SERVING)
+
+    async def stop(self, grace: float) -> None:
+        """Refuse new calls, let accepted ones finish within the limit, cancel what is left."""
+        for service in self._services:
+            await self._health.set(service, _NOT_SERVING)
+        stopping = asyncio.ensure_future(self._server.stop(grace))
+        # Once, so that the server refuses before its streams end and their callers come back.
+        await asyncio.sleep(0)
+        if self._limits is not None:
+            self._limits.drain()
+        await stopping
+
+    async def wait(self) -> None:
+        """Return when the server has stopped."""
+        await self._server.wait_for_termination()
+
+
+def build_grpc_server(
+    listener: Listener, servicers: Sequence[Mounted], chain: Chain, limits: Limits | None = None
+) -> RpcServer:
+    """Build a server that offers these servicers behind the chain. `limits` is the chain's own step, for draining."""
+    require_safe(listener)
+    server = grpc.aio.server(interceptors=(ChainInterceptor(chain),), options=_options(listener))
+    recorder = _Recorder(server)
+    for add, servicer in servicers:
+        add(servicer, recorder)
+    health_servicer = _untyped(health).aio.HealthServicer()
+    _untyped(health_pb2_grpc).add_HealthServicer_to_server(health_servicer, recorder)
+    _untyped(reflection).enable_server_reflection((*recorder.names, reflection.SERVICE_NAME), server)
+    return RpcServer(listener, server, tuple(recorder.names), limits, health_servicer)
+
+
+def require_safe(listener: Listener) -> None:
+    """Raise UnsafeListener for plaintext on an address that others can reach, unless it was asked for."""
+    host, _ = split_host_port(listener.address)
+    if listener.tls is None and not listener.plaintext_allowed and not is_loopback(host):
+        raise UnsafeListener(f"`{listener.address}` can be reached from outside: give it a certificate")
+
+
+def _untyped(module: Any) -> Any:
+    """Return a module of gRPC's that ships incomplete types."""
+    return module
+
+
+class _Recorder:
+    """Remembers the names of the services that generated code adds, for health and reflection."""
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+        self.names: list[str] = []
+
+    def add_generic_rpc_handlers(self, handlers: Any) -> None:
+        self._server.add_generic_rpc_handlers(handlers)
+
+    def add_registered_method_handlers(self, service: str, handlers: Any) -> None:
+        self.names.append(service)
+        self._server.add_registered_method_handlers(service, handlers)
+
+
+def _options(listener: Listener) -> list[tuple[str, Any]]:
+    return [
+        ("grpc.max_receive_message_length", listener.maximum_message),
+        ("grpc.max_send_message_length", listener.maximum_message),
+        ("grpc.max_metadata_size", 16 * 1024),
+        # Else a second server on the same port starts and takes half of the calls silently.
+        ("grpc.so_reuseport", 0),
+        # What channels.py does must not be taken for abuse.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+    ]
+
+
+def _bind(server: grpc.aio.Server, listener: Listener) -> int:
+    if listener.tls is None:
+        return server.add_insecure_port(listener.address)
+    return server.add_secure_port(listener.address, server_credentials(listener.tls))
+
+
+def server_credentials(tls: TlsFiles) -> grpc.ServerCredentials:
+    """Read the files; with an authority for clients, a client without its certificate is refused."""
+    authority = tls.client_authority
+    return grpc.ssl_server_credentials(
+        [(tls.key.read_bytes(), tls.certificate.read_bytes())],
+        root_certificates=None if authority is None else authority.read_bytes(),
+        require_client_auth=authority is not None,
+    )
