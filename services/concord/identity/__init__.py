@@ -1,0 +1,1 @@
+"""Identity: organizations, projects, users and applications."""

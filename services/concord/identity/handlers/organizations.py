@@ -1,0 +1,91 @@
+"""Serves organizations."""
+
+from typing import Any
+
+from concord.identity import wire
+from concord.identity.drafts import ALL_ORGANIZATION_FIELDS
+from concord.identity.handlers.unpack import own_organization, searched
+from concord.identity.model import DirectoryKind
+from concord.identity.operations import organizations
+from concord.identity.store import IdentityStore
+from concord.identity.v1.organization_pb2 import Organization
+from concord.identity.v1.organization_service_pb2 import (
+    CreateOrganizationRequest,
+    GetOrganizationRequest,
+    UpdateOrganizationRequest,
+)
+from concord.identity.v1.organization_service_pb2_grpc import OrganizationServiceServicer
+from concord.kernel import ids
+from concord.kernel.errors import NotFound
+from concord.kernel.ids import OrganizationId
+from concord.kernel.rpc.call import Call
+from concord.kernel.units import Units
+
+
+class OrganizationServicer(OrganizationServiceServicer):
+    """Organizations over their units of work."""
+
+    def __init__(self, units: Units[IdentityStore]) -> None:
+        self._units = units
+
+    async def CreateOrganization(self, request: CreateOrganizationRequest, context: Any) -> Organization:
+        """Create an organization."""
+        return await self._units.write(
+            request,
+            lambda unit: organizations.create_organization(
+                unit,
+                wire.organization_draft(request.organization),
+                wire.user_draft(request.owner),
+                tuple(request.catalogues),
+            ),
+            wire.organization_to_wire,
+            organization_id=_born_id(request.request_id),
+        )
+
+    async def GetOrganization(self, request: GetOrganizationRequest, context: Any) -> Organization:
+        """Return the caller's organization."""
+        own, asked = own_organization(), _asked(request)
+        found = await self._units.read(lambda store: organizations.get_organization(store, own, asked))
+        return wire.organization_to_wire(found)
+
+    async def UpdateOrganization(self, request: UpdateOrganizationRequest, context: Any) -> Organization:
+        """Change the caller's organization."""
+        message = request.organization
+        own = own_organization()
+        if message.id and ids.parse(OrganizationId, message.id, "organization.id") != own:
+            raise NotFound("organization", message.id)
+        fields = wire.chosen_fields(message, request.update_mask, ALL_ORGANIZATION_FIELDS)
+        return await self._units.write(
+            request,
+            lambda unit: organizations.update_organization(
+                unit, wire.organization_draft(message), fields, message.etag
+            ),
+            wire.organization_to_wire,
+        )
+
+
+def _born_id(request_id: str) -> OrganizationId:
+    """Return the id of an organization to be born.
+
+    A repeated request must find its first answer, which is kept under the organization:
+    so one request always makes one and the same.
+    """
+    if not request_id:
+        return OrganizationId(ids.new(OrganizationId))
+    principal = Call.current().require_passport().principal
+    return OrganizationId(
+        ids.derive(OrganizationId, "organization", principal.kind.value, principal.id, request_id.lower())
+    )
+
+
+def _asked(request: GetOrganizationRequest) -> tuple[DirectoryKind, str] | OrganizationId | None:
+    match request.WhichOneof("locator"):
+        case "id":
+            return OrganizationId(ids.parse(OrganizationId, request.id, "id"))
+        case "number":
+            return DirectoryKind.NUMBER, str(request.number)
+        case "slug":
+            return DirectoryKind.SLUG, searched(request.slug, "slug")
+        case "alias":
+            return DirectoryKind.ALIAS, searched(request.alias, "alias")
+    return None
