@@ -1,0 +1,1 @@
+"""Groups: trees of principals, and who belongs where."""
