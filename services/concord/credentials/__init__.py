@@ -1,0 +1,1 @@
+"""Credentials: API keys, sessions, passwords, OAuth clients, and the passports that they are exchanged for."""

@@ -1,0 +1,45 @@
+"""What the decision about a call means for credentials: which organization, and whose things."""
+
+from typing import Final
+
+from concord.credentials.model import Sight
+from concord.kernel import ids
+from concord.kernel.errors import Denied, NotFound
+from concord.kernel.ids import OrganizationId
+from concord.kernel.principal import PrincipalKind, PrincipalRef, TargetClass
+from concord.kernel.rpc.call import Call
+
+# Principals and projects are identity's: one that is unknown here may be on its way.
+AWAITS: Final = ("identity",)
+
+
+def own_organization(organization_id: str) -> OrganizationId:
+    """Return the caller's organization; naming another one answers as an unknown one would."""
+    own = Call.current().organization_id
+    if organization_id and ids.parse(OrganizationId, organization_id, "organization_id") != own:
+        raise NotFound("organization", organization_id)
+    return own
+
+
+def require_everything() -> None:
+    """Refuse a decision that holds in some projects only: credentials lie in none."""
+    call = Call.current()
+    if not call.reach.everything:
+        raise Denied(call.method.permission)
+
+
+def sight() -> Sight:
+    """Return whose things the caller may see in a list."""
+    call = Call.current()
+    reach = call.reach
+    if not reach.everything:
+        return Sight(others=False)
+    included: set[PrincipalRef] = set()
+    excluded: set[PrincipalRef] = set()
+    own = call.require_passport().principal
+    if TargetClass.OWN in reach.classes:
+        included.add(own)
+    if reach.owner_user_id is not None and TargetClass.OWNER in call.method.classes:
+        owner = PrincipalRef(PrincipalKind.USER, reach.owner_user_id)
+        (included if TargetClass.OWNER in reach.classes else excluded).add(owner)
+    return Sight(TargetClass.ANY in reach.classes, frozenset(included), frozenset(excluded))
