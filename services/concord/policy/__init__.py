@@ -1,0 +1,1 @@
+"""Policies, roles, quotas, and the decision point."""

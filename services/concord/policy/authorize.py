@@ -1,0 +1,243 @@
+"""The question that every call of the suite puts: may this principal make it?
+
+`DirectAuthorizer` answers inside the policy process; `handlers.py` serves the same to the others.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+
+from concord.kernel.clock import Clock
+from concord.kernel.errors import Reason, Unauthenticated
+from concord.kernel.ids import OrganizationId, UserId
+from concord.kernel.principal import Passport, PrincipalKind, PrincipalRef, Question, Reach, TargetClass, Verdict
+from concord.kernel.units import Units
+from concord.policy import engine
+from concord.policy.catalogues.loader import CATALOGUES, Operation, find_operation, load_catalogue
+from concord.policy.engine import Context, Decision, Program, Request, Resource, decide
+from concord.policy.model import KnownOrganization, OrganizationState, PrincipalState
+from concord.policy.programs import Entry, Programs
+from concord.policy.store import PolicyStore
+
+CatchUp = Callable[[], Awaitable[None]]
+
+SYSTEM_ROLE: Final = "system"
+# Asking about oneself needs to be somebody and nothing else (no right, no scope).
+ALWAYS_OWN: Final = frozenset({"policy.decisions.check"})
+_MAX_AGENT: Final = 255
+_IMPLIED: Final = frozenset({TargetClass.ANY, TargetClass.OWN})
+_ALL_CLASSES: Final = frozenset(TargetClass)
+_NO_CONTEXT: Final = Context()
+_NO_RESOURCE: Final = Resource()
+_REFUSED: Final = Verdict(allowed=False)
+
+
+class DirectAuthorizer:
+    """Decides about calls, in the process that keeps the policies."""
+
+    def __init__(self, units: Units[PolicyStore], programs: Programs, clock: Clock, catch_up: CatchUp) -> None:
+        self._units = units
+        self._programs = programs
+        self._clock = clock
+        self._catch_up = catch_up
+
+    async def authorize(self, question: Question) -> Verdict:
+        """Decide one call. Raises Unauthenticated where the passport is good no longer."""
+        passport = question.passport
+        if passport.is_service:
+            return _about_a_service(passport)
+        if passport.organization_id is None or question.deployment:
+            return _REFUSED
+        now = self._clock.now()
+        if passport.expire_time <= now:
+            raise Unauthenticated(Reason.CREDENTIAL_EXPIRED)
+        organization_id = passport.organization_id
+        entry = self._programs.fresh(organization_id, passport.principal)
+        if entry is None:
+            entry = await self._find(organization_id, passport.principal)
+        _require_live(entry, passport)
+        if passport.rights_snapshot_id:
+            # Rights that were frozen elsewhere are not known here, so there are none.
+            return _REFUSED
+        if question.operation:
+            refusal = _refusal(question, find_operation(question.operation))
+            if refusal:
+                return Verdict(allowed=False, refusal=refusal)
+        name = ""
+        if entry.looks_at_names and question.resource_id:
+            kind = resource_type(question.permission)
+            name = await self._units.read(lambda store: store.name_of(organization_id, kind, question.resource_id))
+        return self._decide(question, entry, name, now)
+
+    async def _find(self, organization_id: OrganizationId, principal: PrincipalRef) -> Entry:
+        entry = await self._programs.find(organization_id, principal)
+        if entry is None:
+            # It may have been made a moment ago: what identity has committed until now decides.
+            await self._catch_up()
+            entry = await self._programs.find(organization_id, principal)
+        if entry is None:
+            raise Unauthenticated(Reason.PRINCIPAL_DELETED, "the principal does not exist any more")
+        return entry
+
+    def _decide(self, question: Question, entry: Entry, name: str, now: datetime) -> Verdict:
+        asked = _Asked(question, entry, name, now, self._programs)
+        owner = entry.standing.organization.owner_user_id
+        classes = question.classes
+        if not classes:
+            decision = asked.about(TargetClass.ANY)
+            return _verdict(decision, _IMPLIED, owner) if decision.allowed else _REFUSED
+        if question.target is not None:
+            target_class = _class_of(question, entry)
+            decision = asked.about(target_class)
+            if not decision.allowed:
+                return _REFUSED
+            # A right over others is one over oneself; a right over oneself or the owner is none over others.
+            granted = _IMPLIED if target_class is TargetClass.ANY else frozenset({target_class})
+            return _verdict(decision, granted, owner)
+        allowed = [(each, asked.about(each)) for each in (TargetClass.ANY, *classes)]
+        granted = frozenset(each for each, decision in allowed if decision.allowed)
+        if not granted:
+            return _REFUSED
+        return _verdict(next(decision for _, decision in allowed if decision.allowed), granted, owner)
+
+
+class _Asked:
+    """One question made ready to be decided for several classes of target."""
+
+    __slots__ = ("_ceiling", "_context", "_covering", "_entry", "_question", "_resource", "_touching")
+
+    def __init__(self, question: Question, entry: Entry, name: str, now: datetime, programs: Programs) -> None:
+        self._question = question
+        self._entry = entry
+        passport = question.passport
+        self._ceiling: Program | None = programs.ceiling(passport.ceiling) if passport.ceiling else None
+        self._context, self._resource = _NO_CONTEXT, _NO_RESOURCE
+        self._covering: tuple[str, ...] = ()
+        self._touching: tuple[str, ...] = ()
+        if entry.looks_at_context:
+            agent = passport.caller_agent[:_MAX_AGENT]
+            self._context = Context(ip=passport.caller_address, time=now, user_agent=agent, mfa=passport.mfa)
+            if question.resource_id:
+                kind = resource_type(question.permission)
+                self._resource = Resource(kind, question.resource_id, name, locality="global")
+        if entry.looks_at_operations or self._ceiling is not None:
+            self._covering, self._touching = covered_by(question)
+
+    def about(self, target_class: TargetClass) -> Decision:
+        """Decide as if the call were about somebody of this class."""
+        question = self._question
+        if target_class is TargetClass.OWN and question.permission in ALWAYS_OWN:
+            return Decision(allowed=True, reach=engine.EVERYWHERE, statement_ids=("own",))
+        request = Request(
+            class_permission(question.permission, target_class),
+            self._entry.subject,
+            question.operation,
+            self._covering,
+            self._touching,
+            self._resource,
+            question.passport.organization_id or "",
+            "",
+            False,
+            self._context,
+        )
+        return decide(self._entry.program, request, self._ceiling)
+
+
+def class_permission(permission: str, target_class: TargetClass) -> str:
+    """Return the permission for a class: `service.own_x.verb` for one's own x."""
+    if target_class is TargetClass.ANY:
+        return permission
+    return _class_permission(permission, target_class)
+
+
+@lru_cache(maxsize=4096)
+def _class_permission(permission: str, target_class: TargetClass) -> str:
+    service, _, rest = permission.partition(".")
+    return f"{service}.{target_class.value}_{rest}"
+
+
+def resource_type(permission: str) -> str:
+    """Return the kind of thing a permission is about: `identity.users`."""
+    return permission.rpartition(".")[0]
+
+
+def covered_by(question: Question) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the vendor operations that cover all of the call, and those that cover any part of it."""
+    covering: list[str] = []
+    touching: list[str] = []
+    for name in CATALOGUES:
+        catalogue = load_catalogue(name)
+        covering.extend(catalogue.covering(question.rpc, question.update_mask, question.pinned))
+        touching.extend(catalogue.touching(question.rpc))
+    return tuple(covering), tuple(touching)
+
+
+def standing_fault(entry: Entry) -> Reason | None:
+    """Return why a principal may not act at all, or None."""
+    organization: KnownOrganization = entry.standing.organization
+    if organization.state is OrganizationState.DELETED:
+        return Reason.PRINCIPAL_DELETED
+    if organization.state is OrganizationState.SUSPENDED:
+        return Reason.PRINCIPAL_SUSPENDED
+    if entry.standing.principal.state is PrincipalState.SUSPENDED:
+        return Reason.PRINCIPAL_SUSPENDED
+    return None
+
+
+def _require_live(entry: Entry, passport: Passport) -> None:
+    fault = standing_fault(entry)
+    if fault is not None:
+        raise Unauthenticated(fault, "the principal may not act")
+    if entry.has_ended(passport):
+        raise Unauthenticated(Reason.CREDENTIAL_REVOKED, "the credential was revoked")
+
+
+def _about_a_service(passport: Passport) -> Verdict:
+    # The deployment's administrator. The other roles have rpcs of their own class, which ask nobody.
+    if passport.principal.id == SYSTEM_ROLE:
+        return Verdict(allowed=True, reach=Reach(classes=_ALL_CLASSES))
+    return _REFUSED
+
+
+def _refusal(question: Question, operation: Operation | None) -> str:
+    """Return why a claimed operation does not stand for the call, or an empty text."""
+    claimed = question.operation[:200]
+    if operation is None:
+        return f"no operation `{claimed}` is known"
+    if not _stands_for(operation, question):
+        return f"operation `{claimed}` does not stand for `{question.permission}`"
+    if not operation.covers_call(question.rpc, question.update_mask, question.pinned):
+        return f"operation `{claimed}` does not cover what the request would do"
+    return ""
+
+
+def _stands_for(operation: Operation, question: Question) -> bool:
+    carried = (operation.primary_permission, *operation.carries)
+    return any(class_permission(question.permission, each) in carried for each in (TargetClass.ANY, *question.classes))
+
+
+def _class_of(question: Question, entry: Entry) -> TargetClass:
+    target = question.target
+    if target == question.passport.principal and TargetClass.OWN in question.classes:
+        return TargetClass.OWN
+    owner = entry.standing.organization.owner_user_id
+    if (
+        target is not None
+        and owner is not None
+        and target.kind is PrincipalKind.USER
+        and target.id == owner
+        and TargetClass.OWNER in question.classes
+    ):
+        return TargetClass.OWNER
+    return TargetClass.ANY
+
+
+def _verdict(decision: Decision, classes: frozenset[TargetClass], owner: UserId | None) -> Verdict:
+    reach = Reach(
+        everything=decision.reach.everything,
+        project_ids=decision.reach.project_ids,
+        classes=classes,
+        owner_user_id=owner,
+    )
+    return Verdict(allowed=True, reach=reach, statement_ids=decision.statement_ids)

@@ -1,0 +1,11 @@
+"""The SQL implementation of the store. Nothing outside this folder and the migrations sees SQLAlchemy."""
+
+from concord.policy.sql.policies import SqlPolicies
+from concord.policy.sql.replicas import SqlReplicas
+from concord.policy.sql.tables import METADATA
+
+__all__ = ["METADATA", "SqlPolicyStore"]
+
+
+class SqlPolicyStore(SqlPolicies, SqlReplicas):
+    """Keeps everything of the policy service in one database, bound to one unit's connection."""
