@@ -1,0 +1,1 @@
+"""One folder for each vendor. They never import each other."""

@@ -1,0 +1,26 @@
+"""Scaleway's one way to authenticate: the secret key, or a JWT, in a header of its own."""
+
+import re
+
+from concord.credentials.v1.authentication_service_pb2 import ApiKeyCredential, AuthenticateRequest
+from concord.gateway.http import Request
+from concord.gateway.shapes import is_uuid
+from concord.kernel.errors import Reason, Unauthenticated
+
+HEADER = "x-auth-token"
+SECURITY_SCHEMES = {"scaleway": {"in": "header", "name": "X-Auth-Token", "type": "apiKey"}}
+
+_JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_LONGEST = 8192
+
+
+def credential(request: Request) -> AuthenticateRequest:
+    """Return what the caller shows; a text that can be neither kind is refused without asking the core."""
+    token = request.headers.get(HEADER, "")
+    if not token:
+        raise Unauthenticated(Reason.CREDENTIAL_MISSING, "the header X-Auth-Token is missing")
+    if is_uuid(token):
+        return AuthenticateRequest(api_key=ApiKeyCredential(secret=token))
+    if len(token) <= _LONGEST and _JWT.fullmatch(token):
+        return AuthenticateRequest(bearer_token=token)
+    raise Unauthenticated(Reason.CREDENTIAL_INVALID)
