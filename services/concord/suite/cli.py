@@ -1,0 +1,238 @@
+"""The `concord` command. Heavy imports happen inside the commands that need them."""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from concord.kernel.config import (
+    DEFAULT_GRPC,
+    DEFAULT_HTTP,
+    DEFAULT_PORTS,
+    GATEWAY,
+    ROLES,
+    Address,
+    BadSetting,
+    Settings,
+    Tls,
+    siblings_from,
+)
+from concord.kernel.secret import Secret
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
+
+DataDir = Annotated[Path, typer.Option(envvar="CONCORD_DATA_DIR", help="Where data, keys and bootstrap.json live.")]
+Http = Annotated[str, typer.Option(envvar="CONCORD_HTTP", help="Address of the REST shim, host:port.")]
+Grpc = Annotated[str, typer.Option(envvar="CONCORD_GRPC", help="Address of the gRPC services, host:port.")]
+DatabaseUrl = Annotated[
+    str, typer.Option(envvar="CONCORD_DATABASE_URL", help="PostgreSQL URL; without it, SQLite in the data directory.")
+]
+
+
+def _settings(**values: Any) -> Settings:
+    return Settings(siblings=siblings_from(), **values)
+
+
+def _fail(error: Exception) -> typer.Exit:
+    typer.echo(f"concord: {error}", err=True)
+    return typer.Exit(2)
+
+
+@app.command()
+def serve(
+    roles: Annotated[
+        list[str] | None, typer.Argument(help="identity, credentials, groups, policy, audit, gateway; all if none.")
+    ] = None,
+    data_dir: DataDir = Path(".concord"),
+    http: Http = "",
+    grpc: Grpc = "",
+    port: Annotated[
+        int | None, typer.Option(help="Shorthand for the shim's port; 0 asks for free ports everywhere.")
+    ] = None,
+    database_url: DatabaseUrl = "",
+    ephemeral: Annotated[
+        bool,
+        typer.Option(
+            "--ephemeral", envvar="CONCORD_EPHEMERAL", help="Keep everything in a directory that dies with the process."
+        ),
+    ] = False,
+    tls_cert: Annotated[
+        Path | None, typer.Option(envvar="CONCORD_TLS_CERT", help="Certificate of the listeners, PEM.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(envvar="CONCORD_TLS_KEY", help="Its private key, PEM.")] = None,
+    client_ca: Annotated[
+        Path | None,
+        typer.Option(envvar="CONCORD_CLIENT_CA", help="Ask clients for certificates of this authority, PEM."),
+    ] = None,
+    sibling_ca: Annotated[
+        Path | None, typer.Option(envvar="CONCORD_SIBLING_CA", help="Authority of the siblings' certificates, PEM.")
+    ] = None,
+    insecure_listen: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-listen",
+            envvar="CONCORD_INSECURE_LISTEN",
+            help="Allow plain text on other than loopback addresses.",
+        ),
+    ] = False,
+    trusted_proxies: Annotated[
+        str,
+        typer.Option(
+            envvar="CONCORD_TRUSTED_PROXIES", help="Networks whose forwarding headers are believed, comma-separated."
+        ),
+    ] = "",
+    drain_seconds: Annotated[
+        float, typer.Option(envvar="CONCORD_DRAIN_SECONDS", help="How long running calls may take to finish.")
+    ] = 10.0,
+    log_level: Annotated[str, typer.Option(envvar="CONCORD_LOG_LEVEL")] = "info",
+    log_format: Annotated[str, typer.Option(envvar="CONCORD_LOG_FORMAT", help="console or json.")] = "console",
+) -> None:
+    """Serve the whole suite, or the named roles of it.
+
+    When it is ready it prints one line of JSON: where it listens and where bootstrap.json is.
+    """
+    chosen = tuple(roles) if roles else ROLES
+    directory = Path(tempfile.mkdtemp(prefix="concord-")) if ephemeral else data_dir
+    try:
+        for role in chosen:
+            if role not in ROLES:
+                raise BadSetting(f"`{role}` is not one of {', '.join(ROLES)}")
+        if (tls_cert is None) != (tls_key is None):
+            raise BadSetting("--tls-cert and --tls-key go together")
+        settings = _settings(
+            data_dir=directory,
+            roles=chosen,
+            http=Address.parse(http or _default_http(port), "--http"),
+            grpc=Address.parse(grpc or _default_grpc(chosen, port), "--grpc"),
+            database_url=Secret(database_url) if database_url else None,
+            ephemeral=ephemeral,
+            tls=Tls(tls_cert, tls_key, client_ca) if tls_cert and tls_key else None,
+            insecure_listen=insecure_listen,
+            trusted_proxies=tuple(p.strip() for p in trusted_proxies.split(",") if p.strip()),
+            sibling_authority=sibling_ca,
+            drain_seconds=drain_seconds,
+            log_level=log_level,
+            log_format=log_format,
+        )
+        from concord.suite.serve import run
+
+        run(settings)
+    except BadSetting as error:
+        raise _fail(error) from None
+    finally:
+        if ephemeral:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _default_http(port: int | None) -> str:
+    return DEFAULT_HTTP if port is None else f"127.0.0.1:{port}"
+
+
+def _default_grpc(roles: tuple[str, ...], port: int | None) -> str:
+    if port == 0:
+        return "127.0.0.1:0"
+    if len(roles) == 1 and roles[0] != GATEWAY:
+        return f"127.0.0.1:{DEFAULT_PORTS[roles[0]]}"
+    return DEFAULT_GRPC
+
+
+@app.command()
+def init(
+    data_dir: DataDir = Path(".concord"),
+    http: Http = DEFAULT_HTTP,
+    new_owner_credentials: Annotated[
+        bool, typer.Option("--new-owner-credentials", help="Give the owner new credentials; old ones stay good.")
+    ] = False,
+    sibling_ca: Annotated[
+        Path | None, typer.Option(envvar="CONCORD_SIBLING_CA", help="Authority of the services' certificates, PEM.")
+    ] = None,
+) -> None:
+    """Make the first organization in services that run already, and write bootstrap.json.
+
+    Services are found by CONCORD_<SERVICE>_ADDRESS, or at the default ports.
+    """
+    from concord.suite.serve import initialize
+
+    try:
+        settings = _settings(
+            data_dir=data_dir,
+            http=Address.parse(http, "--http"),
+            grpc=Address.parse(DEFAULT_GRPC, "--grpc"),
+            roles=(),
+            sibling_authority=sibling_ca,
+        )
+        asyncio.run(initialize(settings, renew=new_owner_credentials))
+    except BadSetting as error:
+        raise _fail(error) from None
+    typer.echo(f"wrote {data_dir / 'bootstrap.json'}")
+
+
+@app.command()
+def openapi(dialect: Annotated[str, typer.Argument(help="scaleway")]) -> None:
+    """Print the OpenAPI document that the shim publishes for a dialect."""
+    from concord.gateway.app import DIALECTS
+    from concord.gateway.openapi import document
+
+    found = {each.name: each for each in DIALECTS}.get(dialect)
+    if found is None:
+        raise _fail(BadSetting(f"no dialect `{dialect}`"))
+    json.dump(document(found), sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+@app.command()
+def catalogue(
+    check: Annotated[bool, typer.Option("--check", help="Only compare; exit 1 where they differ.")] = False,
+) -> None:
+    """Write the operations catalogue of each dialect from its route table."""
+    from concord.suite.catalogue import stale, write
+
+    if check:
+        if names := stale():
+            raise _fail(BadSetting(f"run `make catalogue`: {', '.join(names)} differs from the route table"))
+        return
+    for path in write():
+        typer.echo(f"wrote {path}")
+
+
+@app.command("check")
+def check_permission(
+    permission: Annotated[str, typer.Argument(help="The permission, `service.resource.verb`.")],
+    subject: Annotated[str, typer.Option(help="`user:ID`, `application:ID` or `device:ID`; default: the caller.")] = "",
+    project: Annotated[str, typer.Option(help="Ask within this project; default: the organization.")] = "",
+    data_dir: DataDir = Path(".concord"),
+    grpc: Grpc = "",
+) -> None:
+    """Ask the decision point; exit 0 when allowed, 1 when not.
+
+    The caller is the bearer of CONCORD_TOKEN (an API key's secret or an access token), or the owner of bootstrap.json.
+    """
+    from concord.suite.ask import check
+
+    bootstrap = data_dir / "bootstrap.json"
+    known = json.loads(bootstrap.read_text()) if bootstrap.exists() else {}
+    token = os.environ.get("CONCORD_TOKEN") or known.get("native", {}).get("access_token", "")
+    address = grpc or known.get("grpc", "") or DEFAULT_GRPC
+    if not token:
+        raise _fail(BadSetting("set CONCORD_TOKEN, or name the data directory that holds bootstrap.json"))
+    try:
+        allowed, why = asyncio.run(check(address, Secret(token), permission, subject, project))
+    except BadSetting as error:
+        raise _fail(error) from None
+    typer.echo(("allow" if allowed else "deny") + (f"  ({', '.join(why)})" if why else ""))
+    raise typer.Exit(0 if allowed else 1)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""`concord serve` and `concord init`: listeners, signals, the ready line, a graceful end."""
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+
+import grpc.aio
+
+from concord.kernel.clock import SystemClock
+from concord.kernel.config import GATEWAY, SERVICES, BadSetting, Settings
+from concord.kernel.database import DatabaseFault
+from concord.kernel.errors import Unavailable
+from concord.kernel.keyring import KeyFault
+from concord.kernel.rpc.server import Listener, RpcServer, UnsafeListener, build_grpc_server
+from concord.kernel.telemetry import configure_logging
+from concord.suite.birth import bootstrap_file
+from concord.suite.process import Process
+
+_log = logging.getLogger("concord.suite")
+
+
+def run(settings: Settings) -> None:
+    """Serve until a signal ends it."""
+    configure_logging(settings.log_format, settings.log_level)
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(_serve(settings))
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, ended.set)
+    process = Process(settings, SystemClock())
+    hosting = _Hosting(settings, process)
+    try:
+        starting = asyncio.ensure_future(hosting.start())
+        waiting = asyncio.ensure_future(ended.wait())
+        await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            return
+        ready = starting.result()
+        sys.stdout.write(json.dumps(ready) + "\n")
+        sys.stdout.flush()
+        await waiting
+    except (Unavailable, UnsafeListener, KeyFault, DatabaseFault, OSError, ValueError) as error:
+        raise BadSetting(str(error)) from error
+    finally:
+        await hosting.stop()
+
+
+class _Hosting:
+    """The listeners of a process."""
+
+    def __init__(self, settings: Settings, process: Process) -> None:
+        self._settings = settings
+        self._process = process
+        self._rpc: RpcServer | None = None
+        self._gateway: object | None = None
+
+    async def start(self) -> dict[str, object]:
+        """Bring everything up, in the order in which one part needs another; return the ready line."""
+        settings, process = self._settings, self._process
+        await process.build()
+        if process.mounted:
+            listener = Listener(str(settings.grpc), settings.tls, settings.insecure_listen)
+            self._rpc = build_grpc_server(listener, process.mounted, process.chain, process.limits)
+            await self._rpc.start()
+        await process.run()
+        ready: dict[str, object] = {"ready": True}
+        http = ""
+        if GATEWAY in settings.roles:
+            http = ready["http"] = await self._start_gateway()
+        if self._rpc is not None:
+            ready["grpc"] = self._rpc.address
+        if settings.is_whole:
+            await process.bootstrap(http, self._rpc.address if self._rpc else "")
+            ready["bootstrap"] = str(bootstrap_file(settings).resolve())
+        if self._rpc is not None:
+            await self._rpc.ready()
+        return ready
+
+    async def _start_gateway(self) -> str:
+        from concord.gateway.server import build
+
+        for service in SERVICES:
+            await self._process.siblings.wait_until_ready(service, self._settings.start_seconds)
+        gateway = await build(self._process)
+        self._gateway = gateway
+        return await gateway.start()
+
+    async def stop(self) -> None:
+        """Refuse what is new, finish what was accepted, then close: HTTP first, it needs the rest."""
+        grace = self._settings.drain_seconds
+        if self._gateway is not None:
+            await self._gateway.stop(grace)  # type: ignore[attr-defined]
+        if self._rpc is not None:
+            await self._rpc.stop(grace)
+        await self._process.close(grace)
+
+
+async def initialize(settings: Settings, *, renew: bool) -> None:
+    """Make the first organization in services that run already."""
+    process = Process(settings, SystemClock())
+    try:
+        for service in ("identity", "credentials"):
+            await process.siblings.wait_until_ready(service, settings.start_seconds)
+        await process.bootstrap(f"http://{settings.http}", str(settings.sibling("policy")), renew=renew)
+    except grpc.aio.AioRpcError as error:
+        raise BadSetting(error.details() or "the services refused") from None
+    except Unavailable as error:
+        raise BadSetting(str(error)) from None
+    finally:
+        await process.close()

@@ -1,0 +1,1 @@
+"""Measurements against bare servers of the same kind, interleaved in one run. `make bench`."""
