@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 from time import perf_counter
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 
+from concord.credentials.v1.authentication_service_pb2 import AuthenticateRequest
 from concord.gateway import docs
 from concord.gateway.authentication import Authentication
 from concord.gateway.call import CALL_SECONDS, Call
@@ -31,16 +33,25 @@ from concord.gateway.router import NoMethod, NoPath, Router
 from concord.gateway.upstream import Upstream
 from concord.kernel.clock import Clock
 from concord.kernel.errors import ConcordError
+from concord.kernel.telemetry import Series, Timings
 
-DIALECTS: tuple[Dialect, ...] = (
-    scaleway.DIALECT,
-)
+DIALECTS: tuple[Dialect, ...] = (scaleway.DIALECT,)
 
 _log = logging.getLogger("concord.gateway")
 _JSON: Headers = [("content-type", "application/json")]
 
 # From the address of the connection and the request's headers: who calls.
 CallerAddress = Callable[[str, Mapping[str, str]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Mounted:
+    """A route with all that is known of it before a request comes."""
+
+    dialect: Dialect
+    route: Route
+    operation: str
+    answered: Series
 
 
 class App:
@@ -62,88 +73,89 @@ class App:
         self._caller_address = caller_address
         self._authentication = Authentication(upstream, service_token, clock)
         self._dialects = tuple(dialects)
-        self._router: Router[tuple[Dialect, Route, str]] = Router()
-        for dialect in self._dialects:
-            for route in dialect.routes:
-                self._router.add(route.method, route.path, (dialect, route, dialect.operation_name(route)))
         self._pages = _pages(self._dialects)
         self._registry = registry or CollectorRegistry()
-        self._count = Counter(
-            "concord_http_requests",
-            "HTTP requests answered.",
-            ("dialect", "operation", "status"),
-            registry=self._registry,
-        )
-        self._seconds = Histogram(
+        self._timings = Timings(
             "concord_http_seconds",
+            ("concord_http_requests", "HTTP requests answered."),
             "Seconds from request to answer.",
             ("dialect", "operation"),
-            registry=self._registry,
+            "status",
         )
+        self._registry.register(self._timings)
+        self._router: Router[_Mounted] = Router()
+        for dialect in self._dialects:
+            for route in dialect.routes:
+                answered = self._timings.series(dialect.name, route.operation)
+                self._router.add(
+                    route.method, route.path, _Mounted(dialect, route, dialect.operation_name(route), answered)
+                )
 
     async def __rsgi__(self, scope: RsgiScope, protocol: RsgiProtocol) -> None:
         """Answer one request."""
         if scope.proto != "http":
             raise ConnectionError("only HTTP is served here")
         started = perf_counter()
-        answer, name, operation = await self._answer(scope, protocol)
-        send(protocol, answer)
-        self._count.labels(name, operation, str(answer.status)).inc()
-        self._seconds.labels(name, operation).observe(perf_counter() - started)
-
-    async def _answer(self, scope: RsgiScope, protocol: RsgiProtocol) -> tuple[Answer, str, str]:
+        method, path = scope.method, scope.path
         try:
-            (dialect, route, operation), values = self._router.find(scope.method, scope.path)
-        except NoPath as error:
-            owner = self._owner(scope.path)
-            if owner is None:
-                return self._own_page(scope), "own", scope.path if scope.path in self._pages else "other"
-            return owner.refuse(error, None, None), owner.name, "other"
-        except NoMethod as error:
-            owner = self._owner(scope.path) or self._dialects[0]
-            return owner.refuse(error, None, None), owner.name, "other"
-        answer = await self._serve(scope, protocol, dialect, route, operation, values)
-        return answer, dialect.name, route.operation
+            mounted, values = self._router.find(method, path)
+        except (NoPath, NoMethod) as error:
+            answer, answered = self._refuse(error, method, path)
+        else:
+            answered = mounted.answered
+            answer = await self._serve(scope, protocol, mounted, method, path, values)
+        send(protocol, answer)
+        answered.add(_text(answer.status), perf_counter() - started)
+
+    def _refuse(self, error: NoPath | NoMethod, method: str, path: str) -> tuple[Answer, Series]:
+        owner = self._owner(path)
+        if owner is None and isinstance(error, NoPath):
+            known = path if path in self._pages else "other"
+            return self._own_page(method, path), self._timings.series("own", known)
+        owner = owner or self._dialects[0]
+        return owner.refuse(error, None, None), self._timings.series(owner.name, "other")
 
     async def _serve(
         self,
         scope: RsgiScope,
         protocol: RsgiProtocol,
-        dialect: Dialect,
-        route: Route,
-        operation: str,
+        mounted: _Mounted,
+        method: str,
+        path: str,
         values: dict[str, str],
     ) -> Answer:
+        dialect, route = mounted.dialect, mounted.route
         request = None
         try:
             headers = _headers(scope)
             request = Request(
-                method=scope.method,
-                path=scope.path,
-                query=scope.query_string,
-                headers=headers,
-                body=await read_body(scope, protocol),
-                address=self._caller_address(scope.client, headers),
-                agent=clean_agent(headers.get("user-agent", "")),
-                path_values=values,
+                method,
+                path,
+                scope.query_string,
+                headers,
+                await read_body(method, headers, protocol),
+                self._caller_address(scope.client, headers),
+                clean_agent(headers.get("user-agent", "")),
+                values,
             )
-            return await self._carry_out(request, dialect, route, operation)
+            return await self._carry_out(request, mounted)
         except (ConcordError, BodyTooLarge, BodyTooSlow) as error:
             return dialect.refuse(error, request, route)
         except Exception as error:
             # The log has the trace; the caller learns only that there is one.
-            _log.exception("unexpected failure in %s", operation)
+            _log.exception("unexpected failure in %s", mounted.operation)
             return dialect.refuse(error, request, route)
 
-    async def _carry_out(self, request: Request, dialect: Dialect, route: Route, operation: str) -> Answer:
+    async def _carry_out(self, request: Request, mounted: _Mounted) -> Answer:
         deadline = asyncio.get_running_loop().time() + CALL_SECONDS
-        credential = dialect.credential(request)
-        credential.caller_address, credential.caller_agent = request.address, request.agent
-        admission = await self._authentication.admit(credential, within=CALL_SECONDS)
+        dialect, route = mounted.dialect, mounted.route
+        shown = [request.headers.get(name, "") for name in dialect.credential_headers]
+        key = self._authentication.key(dialect.name, request.address, request.agent, *shown)
+        admission = await self._authentication.admit(key, partial(_credential, dialect, request), within=CALL_SECONDS)
         call = Call(
             request=request,
             route=route,
-            operation=operation,
+            operation=mounted.operation,
             core=self._upstream,
             clock=self._clock,
             admission=admission,
@@ -161,22 +173,36 @@ class App:
                 return dialect
         return None
 
-    def _own_page(self, scope: RsgiScope) -> Answer:
-        if scope.path == "/metrics":
+    def _own_page(self, method: str, path: str) -> Answer:
+        if path == "/metrics":
             page = Answer(200, [("content-type", "text/plain; version=0.0.4")], generate_latest(self._registry))
-        elif (found := self._pages.get(scope.path)) is not None:
+        elif (found := self._pages.get(path)) is not None:
             page = found()
         else:
             return Answer(404, _JSON, encode({"message": "nothing is served under this path"}))
-        if scope.method not in ("GET", "HEAD"):
+        if method not in ("GET", "HEAD"):
             return Answer(405, [*_JSON, ("allow", "GET, HEAD")], encode({"message": "method not allowed"}))
         return page
 
 
+# The statuses are few; a text of each is made once.
+_text = cache(str)
+
+
+def _credential(dialect: Dialect, request: Request) -> AuthenticateRequest:
+    credential = dialect.credential(request)
+    credential.caller_address, credential.caller_agent = request.address, request.agent
+    return credential
+
+
 def _headers(scope: RsgiScope) -> dict[str, str]:
+    pairs = scope.headers.items()
+    headers = dict(pairs)
+    if len(headers) == len(pairs):
+        return headers
     # Several lines of one header are one list, as HTTP says.
-    headers: dict[str, str] = {}
-    for name, value in scope.headers.items():
+    headers = {}
+    for name, value in pairs:
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 

@@ -4,42 +4,84 @@ import hashlib
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from grpc.aio import AioRpcError
 
 from concord.credentials.v1.authentication_service_pb2 import AuthenticateRequest
 from concord.gateway.upstream import Upstream
 from concord.kernel.clock import Clock
+from concord.kernel.rpc.metadata import (
+    AUTHORIZATION,
+    CALLER_ADDRESS,
+    CALLER_AGENT,
+    OPERATION,
+    SERVICE,
+    Checked,
+    checked,
+)
 from concord.kernel.rpc.status import from_rpc_error
+from concord.kernel.rpc.wire import instant_from_wire
 
 CAPACITY = 20_000
 
-Metadata = tuple[tuple[str, str], ...]
+Metadata = Checked
 
 
-@dataclass(frozen=True, slots=True)
 class _Held:
-    passport: str
-    expire_time: datetime
+    """A passport, and the metadata of core calls made with it: the same texts call after call."""
+
+    __slots__ = ("_metadata", "_token", "address", "agent", "expire_time", "passport")
+
+    def __init__(self, passport: str, expire_time: datetime, address: str, agent: str) -> None:
+        self.passport = passport
+        self.expire_time = expire_time
+        self.address = address
+        self.agent = agent
+        self._token = ""
+        self._metadata: dict[str, Metadata] = {}
+
+    def metadata(self, operation: str, service_token: str) -> Metadata:
+        """Return the metadata of a call that carries out an operation in the caller's name."""
+        if service_token != self._token:
+            self._metadata.clear()
+            self._token = service_token
+        known = self._metadata.get(operation)
+        if known is None:
+            own = ((AUTHORIZATION, f"Bearer {self.passport}"), (OPERATION, operation))
+            known = checked((*own, *_caller(service_token, self.address, self.agent)))
+            self._metadata[operation] = known
+        return known
 
 
-@dataclass(slots=True)
 class Admission:
     """A caller with its passport, and where that passport is remembered."""
 
-    passport: str
-    remembered: bool
-    _key: bytes
-    _credential: AuthenticateRequest
-    _authentication: "Authentication"
+    __slots__ = ("_authentication", "_credential", "_held", "_key", "remembered")
+
+    def __init__(
+        self,
+        authentication: "Authentication",
+        key: bytes,
+        credential: Callable[[], AuthenticateRequest],
+        held: _Held,
+        remembered: bool,
+    ) -> None:
+        self._authentication = authentication
+        self._key = key
+        self._credential = credential
+        self._held = held
+        self.remembered = remembered
+
+    def metadata(self, operation: str, service_token: str) -> Metadata:
+        """Return the metadata of a core call made in the caller's name."""
+        return self._held.metadata(operation, service_token)
 
     async def renew(self, within: float) -> None:
         """Forget the passport and get a new one: a remembered one may be of a time before the credential ended."""
         self._authentication.forget(self._key)
-        fresh = await self._authentication.admit(self._credential, within)
-        self.passport, self.remembered = fresh.passport, fresh.remembered
+        fresh = await self._authentication.admit(self._key, self._credential, within)
+        self._held, self.remembered = fresh._held, fresh.remembered
 
 
 class Authentication:
@@ -60,25 +102,38 @@ class Authentication:
         self._key = secrets.token_bytes(32)
         self._held: OrderedDict[bytes, _Held] = OrderedDict()
 
-    async def admit(self, credential: AuthenticateRequest, within: float) -> Admission:
-        """Return the caller's passport, got within so many seconds; the core's refusal is raised as it is."""
-        key = hashlib.blake2b(credential.SerializeToString(deterministic=True), key=self._key, digest_size=32).digest()
+    def key(self, *texts: str) -> bytes:
+        """Return the key for all that a passport depends on."""
+        # Lengths in front, so that no two lists of texts run together into one.
+        lengths = ",".join([str(len(text)) for text in texts])
+        told = f"{lengths}:{''.join(texts)}".encode(errors="surrogatepass")
+        return hashlib.blake2b(told, key=self._key, digest_size=32).digest()
+
+    async def admit(self, key: bytes, credential: Callable[[], AuthenticateRequest], within: float) -> Admission:
+        """Return the caller's passport, got within so many seconds; the core's refusal is raised as it is.
+
+        The credential is only taken apart where it is not known.
+        """
         held = self._held.get(key)
         if held is not None:
             if self._clock.now() < held.expire_time:
                 self._held.move_to_end(key)
-                return Admission(held.passport, True, key, credential, self)
+                return Admission(self, key, credential, held, True)
             self.forget(key)
+        question = credential()
         try:
             answer = await self._upstream.authentication.Authenticate(
-                credential,
-                metadata=caller_metadata(self._service_token(), credential.caller_address, credential.caller_agent),
+                question,
+                metadata=_caller(self._service_token(), question.caller_address, question.caller_agent),
                 timeout=within,
             )
         except AioRpcError as error:
             raise from_rpc_error(error) from None
-        self._remember(key, _Held(answer.passport, answer.expire_time.ToDatetime(tzinfo=UTC)))
-        return Admission(answer.passport, False, key, credential, self)
+        held = _Held(
+            answer.passport, instant_from_wire(answer.expire_time), question.caller_address, question.caller_agent
+        )
+        self._remember(key, held)
+        return Admission(self, key, credential, held, False)
 
     def forget(self, key: bytes) -> None:
         """Drop a passport."""
@@ -91,11 +146,6 @@ class Authentication:
             self._held.popitem(last=False)
 
 
-def caller_metadata(service_token: str, address: str, agent: str) -> Metadata:
+def _caller(service_token: str, address: str, agent: str) -> tuple[tuple[str, str], ...]:
     """Return what a core call carries about who is really calling; believed because of the gateway's own token."""
-    return (
-        ("concord-service", service_token),
-        ("concord-caller-address", address),
-        ("concord-caller-agent", agent),
-    )
-
+    return ((SERVICE, service_token), (CALLER_ADDRESS, address), (CALLER_AGENT, agent))

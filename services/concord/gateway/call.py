@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from grpc import StatusCode
 from grpc.aio import AioRpcError
 
-from concord.gateway.authentication import Admission, caller_metadata
+from concord.gateway.authentication import Admission, Metadata
 from concord.gateway.http import Request
 from concord.gateway.route import Route
 from concord.gateway.upstream import Upstream
@@ -99,12 +99,8 @@ class Call:
             raise
         return answer, await other
 
-    def _metadata(self, operation: str) -> tuple[tuple[str, str], ...]:
-        return (
-            ("authorization", f"Bearer {self._admission.passport}"),
-            ("concord-operation", operation),
-            *caller_metadata(self._service_token(), self.request.address, self.request.agent),
-        )
+    def _metadata(self, operation: str) -> Metadata:
+        return self._admission.metadata(operation, self._service_token())
 
     def _remaining(self) -> float:
         left = self._deadline - asyncio.get_running_loop().time()

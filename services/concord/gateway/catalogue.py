@@ -27,4 +27,3 @@ def _covers(covers: Covers) -> dict[str, Any]:
     if covers.pinned:
         row["pinned"] = {field: sorted(values) for field, values in covers.pinned.items()}
     return row
-

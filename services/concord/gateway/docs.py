@@ -9,8 +9,10 @@ from concord.gateway.http import Headers
 
 HEADERS: Headers = [
     ("content-type", "text/html; charset=utf-8"),
-    ("content-security-policy", "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
-                                "frame-ancestors 'none'"),
+    (
+        "content-security-policy",
+        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
 ]
@@ -48,9 +50,7 @@ def page(name: str, document: dict[str, Any]) -> str:
         f'<p><a href="/openapi/{escape(name)}.json">OpenAPI document</a></p>',
     ]
     operations = [
-        (path, method, operation)
-        for path, item in document["paths"].items()
-        for method, operation in item.items()
+        (path, method, operation) for path, item in document["paths"].items() for method, operation in item.items()
     ]
     for tag in document["tags"]:
         parts.append(f"<h2>{escape(tag['name'])}</h2><p>{escape(tag['description'])}</p>")

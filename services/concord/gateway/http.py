@@ -82,14 +82,19 @@ _encoder = msgspec.json.Encoder()
 encode = _encoder.encode
 
 
-async def read_body(scope: RsgiScope, protocol: RsgiProtocol, limit: int = BODY_LIMIT) -> bytes:
+async def read_body(method: str, headers: Mapping[str, str], protocol: RsgiProtocol, limit: int = BODY_LIMIT) -> bytes:
     """Read the body, counting: the announced length is a hint, never the measure."""
-    announced = scope.headers.get("content-length")
-    if announced is None and scope.headers.get("transfer-encoding") is None and scope.method in ("GET", "HEAD"):
+    announced = headers.get("content-length")
+    if announced is None and method in ("GET", "HEAD") and "transfer-encoding" not in headers:
         return b""
     if announced == "0":
         return b""
-    if announced is not None and announced.isdecimal() and len(announced) < 20 and int(announced) > limit + DISCARD_LIMIT:
+    if (
+        announced is not None
+        and announced.isdecimal()
+        and len(announced) < 20
+        and int(announced) > limit + DISCARD_LIMIT
+    ):
         raise BodyTooLarge
     try:
         async with asyncio.timeout(BODY_SECONDS):

@@ -47,17 +47,11 @@ def _components(dialect: Dialect) -> dict[str, Schema]:
     _, components = msgspec.json.schema_components(distinct, ref_template=_REF + "{name}")
     for schema in components.values():
         schema.pop("title", None)
-    bodies = {route.body.shape.__name__ for route in dialect.routes if route.body is not None}
     for name, schema in components.items():
         _renamed(schema, dialect.schema_name)
         _order(schema)
         if name in dialect.choices:
             schema["oneOf"] = list(_branches(*dialect.choices[name]))
-        if name not in bodies and not name.endswith("Request") and "properties" in schema and name in _answers(dialect):
-            # Answers leave members out only where the record says so; documents need not repeat defaults.
-            for member in schema["properties"].values():
-                if isinstance(member, dict):
-                    member.pop("default", None)
     return components
 
 
@@ -68,10 +62,6 @@ def _branches(arms: tuple[str, ...], required: bool) -> Iterable[Schema]:
         yield {"required": [chosen], "properties": {chosen: {"not": {"type": "null"}}, **others}}
     if not required:
         yield {"properties": {arm: {"type": "null"} for arm in arms}}
-
-
-def _answers(dialect: Dialect) -> set[str]:
-    return {route.answer.__name__ for route in dialect.routes if route.answer is not None}
 
 
 def _order(schema: Schema) -> None:
@@ -102,12 +92,11 @@ def _operation(dialect: Dialect, route: Route, components: dict[str, Schema]) ->
     if parameters := [*_path_parameters(route), *_query_parameters(route)]:
         operation["parameters"] = parameters
     if route.body is not None:
-        schema = components[route.body.shape.__name__]
+        name = route.body.shape.__name__
+        _, one_is_needed = dialect.choices.get(name, ((), False))
         operation["requestBody"] = {
-            "required": bool(schema.get("required")),
-            "content": {
-                "application/json": {"schema": {"$ref": _REF + dialect.schema_name(route.body.shape.__name__)}}
-            },
+            "required": one_is_needed or bool(components[name].get("required")),
+            "content": {"application/json": {"schema": {"$ref": _REF + dialect.schema_name(name)}}},
         }
     return operation
 

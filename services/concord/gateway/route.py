@@ -95,6 +95,8 @@ class Dialect:
     # Finds the credential of a request, as a question to the core that lacks only who asks; raises
     # Unauthenticated where there is none that could be one.
     credential: Callable[[Request], AuthenticateRequest]
+    # The headers that it looks at: the same texts in them are the same credential.
+    credential_headers: tuple[str, ...]
     # Turns any failure into the vendor's status, headers and body. The route is None before one is found.
     refuse: Callable[[BaseException, Request | None, Route | None], Answer]
     success_headers: Headers

@@ -55,7 +55,21 @@ class Router(Generic[R]):
         """Return the route and its placeholders' values, or raise NoPath or NoMethod."""
         if not path.startswith("/"):
             raise NoPath
-        found = list(self._leaves(self._root, _segments(path), 0, ()))
+        segments = _segments(path)
+        # The first leaf of the search, without searching: it is the one that is asked for nearly always.
+        node, texts = self._root, []
+        for segment in segments:
+            below = node.literals.get(segment)
+            if below is None:
+                below = node.placeholder
+                if below is None or not segment:
+                    break
+                texts.append(segment)
+            node = below
+        else:
+            if entry := node.methods.get(method):
+                return entry[0], dict(zip(entry[1], texts, strict=True))
+        found = list(self._leaves(self._root, segments, 0, ()))
         for node, values in found:
             if entry := node.methods.get(method):
                 route, names = entry

@@ -48,7 +48,7 @@ class Platform(Protocol):
     def metrics(self) -> Metrics: ...
 
 
-class CannotListen(Exception):
+class CannotListen(OSError):
     """The address is taken, or is not this machine's."""
 
 

@@ -17,11 +17,16 @@ from msgspec import inspect
 from concord.kernel.errors import Invalid, Violation
 
 MAX_QUERY_FIELDS = 2000
-_TRUE, _FALSE = ("true", "1"), ("false", "0")
+# As widely as clients spell them: some write their language's own words.
+_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+_FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 # RFC 3339; the year is four digits and the offset is not optional.
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,12})?([Zz]|[+-]\d\d:\d\d)")
 _PLACE = re.compile(r" - at `\$?\.?(.*)`$")
+# Callers know JSON's kinds, not this language's.
+_KINDS_OF_JSON = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+_KIND = re.compile(r"`(str|int|float|bool)\b")
 _MISSING = re.compile(r"missing required field `(\w+)`")
 
 
@@ -31,10 +36,20 @@ class Rule:
 
     check: Callable[[Any], tuple[str, str] | None]
     schema: dict[str, Any]
+    # What each member of a list must keep.
+    item: "Rule | None" = None
 
     def meta(self) -> msgspec.Meta:
         """Return the annotation that carries this rule."""
         return msgspec.Meta(extra_json_schema=self.schema, extra={"rule": self})
+
+    def violation(self, value: Any, name: str, *, indexed: bool) -> Violation | None:
+        """Return the first thing that is wrong; a list's member is named by its index where that has a meaning."""
+        for index, member in enumerate(value) if self.item is not None else ():
+            if (wrong := self.item.check(member)) is not None:  # type: ignore[union-attr]
+                return Violation(f"{name}.{index}" if indexed else name, wrong[1], rule=wrong[0])
+        found = self.check(value)
+        return None if found is None else Violation(name, found[1], rule=found[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +115,6 @@ def list_rule(*, at_most: int, at_least: int = 0, item: Rule | None = None, uniq
     def check(value: Any) -> tuple[str, str] | None:
         if not at_least <= len(value) <= at_most:
             return "length", f"must have between {at_least} and {at_most} items"
-        for member in value if item is not None else ():
-            if (wrong := item.check(member)) is not None:  # type: ignore[union-attr]
-                return wrong
         if unique and len(set(value)) != len(value):
             return "unique", "items must not repeat"
         return None
@@ -112,7 +124,7 @@ def list_rule(*, at_most: int, at_least: int = 0, item: Rule | None = None, uniq
         schema["uniqueItems"] = True
     if at_least:
         schema["minItems"] = at_least
-    return Rule(check, schema)
+    return Rule(check, schema, item)
 
 
 def number_rule(*, at_least: int, at_most: int) -> Rule:
@@ -193,8 +205,8 @@ def _check(record: Any, rules: tuple[_FieldRules, ...], place: str) -> Iterator[
         if value is None or value is msgspec.UNSET:
             continue
         name = f"{place}{entry.wire_name}"
-        if entry.rule is not None and (wrong := entry.rule.check(value)) is not None:
-            yield Violation(name, wrong[1], rule=wrong[0])
+        if entry.rule is not None and (wrong := entry.rule.violation(value, name, indexed=True)) is not None:
+            yield wrong
         if not entry.inner:
             continue
         if not entry.many:
@@ -213,7 +225,8 @@ def _violation(text: str) -> Violation:
     problem = _PLACE.sub("", text)
     if "`null`" in problem and "Expected `object" not in problem:
         return Violation(path or "body", "value is required", rule="required")
-    return Violation(path or "body", problem[:1].lower() + problem[1:], rule="type")
+    plain = _KIND.sub(lambda found: f"`{_KINDS_OF_JSON[found[1]]}", problem.replace(" | null`", "`"))
+    return Violation(path or "body", plain[:1].lower() + plain[1:], rule="type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +276,8 @@ class Query:
             if name not in values:
                 if parameter.required:
                     violations.append(Violation(name, "value is required", rule="required"))
-            elif parameter.rule is not None and (wrong := parameter.rule.check(values[name])) is not None:
-                violations.append(Violation(name, wrong[1], rule=wrong[0]))
+            elif parameter.rule is not None and (wrong := parameter.rule.violation(values[name], name, indexed=False)):
+                violations.append(wrong)
         if violations:
             raise Invalid(*violations)
         return self.shape(**values)
@@ -285,7 +298,9 @@ def _parameter(entry: inspect.Field) -> _Parameter:
     element = _core(core.item_type)[0] if isinstance(core, inspect.ListType) else core
     # An empty text is no filter; an empty id, number or choice is a malformed one.
     empty: Any = [""] if many else ""
-    may_be_empty = isinstance(element, inspect.StrType) and (rule is None or rule.check(empty) is None)
+    may_be_empty = isinstance(element, inspect.StrType) and (
+        rule is None or rule.violation(empty, "", indexed=False) is None
+    )
     return _Parameter(entry.encode_name, _converter(element), rule, many, entry.required, may_be_empty)
 
 

@@ -8,7 +8,6 @@ from concord.audit.v1.audit_service_pb2_grpc import AuditServiceStub
 from concord.credentials.v1.api_key_service_pb2_grpc import ApiKeyServiceStub
 from concord.credentials.v1.authentication_service_pb2_grpc import AuthenticationServiceStub
 from concord.credentials.v1.password_service_pb2_grpc import PasswordServiceStub
-from concord.credentials.v1.status_service_pb2_grpc import StatusServiceStub
 from concord.groups.v1.group_service_pb2_grpc import GroupServiceStub
 from concord.groups.v1.membership_service_pb2_grpc import MembershipServiceStub
 from concord.identity.v1.application_service_pb2_grpc import ApplicationServiceStub
@@ -34,7 +33,6 @@ class Upstream:
         self.authentication = AuthenticationServiceStub(credentials)
         self.api_keys = ApiKeyServiceStub(credentials)
         self.passwords = PasswordServiceStub(credentials)
-        self.statuses = StatusServiceStub(credentials)
         self.groups = GroupServiceStub(groups)
         self.memberships = MembershipServiceStub(groups)
         self.policies = PolicyServiceStub(policy)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from concord.gateway.dialects import scaleway
 from concord.gateway.openapi import document
 

@@ -30,13 +30,13 @@ ID = "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
     ("error", "status", "body"),
     [
         (
-            Invalid(Violation("policy.statements[0].role_names", "no such role `x`", rule="unknown")),
+            Invalid(Violation("policy.statements[0].role_names", "no such role `role x`", rule="unknown")),
             400,
             {
                 "details": [
                     {
                         "argument_name": "rules.0.permission_set_names",
-                        "help_message": "no such role `x`",
+                        "help_message": "no such permission set `role x`",
                         "reason": "unknown",
                     }
                 ],
@@ -177,7 +177,13 @@ def test_every_reason_has_a_documented_status(reason: Reason) -> None:
         ("policy.policies.list", ("read", "policy")),
         ("identity.owner_users.update", ("update", "user")),
         ("credentials.credential_statuses.list", ("read", "credential_status")),
-        ("groups.memberships.add", ("add", "membership")),
+        ("groups.memberships.add", ("update", "group")),
+        ("groups.memberships.list", ("read", "group")),
+        ("policy.statements.set", ("update", "rule")),
+        ("audit.events.get", ("read", "log")),
+        ("policy.quotas.list", ("read", "quotum")),
+        ("identity.users.suspend", ("lock", "user")),
+        ("identity.users.resume", ("unlock", "user")),
     ],
 )
 def test_a_denied_permission_is_named_in_the_singular(permission: str, expected: tuple[str, str]) -> None:

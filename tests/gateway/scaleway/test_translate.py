@@ -70,7 +70,7 @@ def test_an_application_is_shown_member_by_member() -> None:
 
 
 def test_a_member_is_shown_member_by_member() -> None:
-    record = shown(users.to_user(making.user(given_name="Sam", tags=["x"]), mfa=True))
+    record = shown(users.to_user(making.user(given_name="Sam", tags=["x"], mfa_enabled=True)))
 
     assert list(record.items()) == [
         ("id", making.ID),
@@ -96,7 +96,7 @@ def test_a_member_is_shown_member_by_member() -> None:
 
 
 def test_the_owner_names_itself_as_root_and_cannot_be_deleted() -> None:
-    record = users.to_user(making.user(kind=user_pb2.USER_KIND_OWNER), mfa=False)
+    record = users.to_user(making.user(kind=user_pb2.USER_KIND_OWNER))
 
     assert (record.type, record.account_root_user_id, record.deletable) == ("owner", making.ID, False)
 
@@ -104,7 +104,7 @@ def test_the_owner_names_itself_as_root_and_cannot_be_deleted() -> None:
 def test_a_guest_shows_as_a_member_and_an_invited_one_as_pending() -> None:
     invited = making.user(kind=user_pb2.USER_KIND_GUEST, state=user_pb2.USER_STATE_INVITED)
 
-    record = users.to_user(invited, mfa=False)
+    record = users.to_user(invited)
 
     assert (record.type, record.status) == ("member", "invitation_pending")
 
@@ -300,7 +300,7 @@ def test_what_a_member_is_made_of_comes_back(first: str, last: str, tags: list[s
     member = users.Member(email="sam@example.com", username="sam", first_name=first, last_name=last)
 
     request = users.from_create(users.CreateUserRequest(organization_id=making.ORGANIZATION, tags=tags, member=member))
-    record = users.to_user(request.user, mfa=False)
+    record = users.to_user(request.user)
 
     assert (record.first_name, record.last_name, record.tags, record.locale) == (first, last, tags, "en_US")
     assert request.user.kind == user_pb2.USER_KIND_MEMBER

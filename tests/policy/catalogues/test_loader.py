@@ -9,7 +9,6 @@ from google.protobuf.descriptor import Descriptor, MethodDescriptor
 
 from concord.common.v1 import options_pb2
 from concord.kernel.ids import RoleId, derive, is_canonical
-from concord.kernel.quotas import DEFAULT_LIMITS
 from concord.policy.catalogues.loader import (
     CATALOGUES,
     Catalogue,
@@ -141,11 +140,6 @@ def test_birth_policies_have_the_recorded_numbers_of_rules_scopes_and_sets() -> 
     }
 
     assert counted == {"Administrators": (3, 2, 12), "Editors": (2, 2, 4), "Billing Administrators": (1, 1, 2)}
-
-
-def test_shown_quotas_are_counted_ones(catalogue: Catalogue) -> None:
-    assert {quota.counts for quota in catalogue.quotas()}.issubset(DEFAULT_LIMITS)
-    assert [quota.name for quota in catalogue.quotas()] == sorted(quota.name for quota in catalogue.quotas())
 
 
 def test_operations_are_named_after_their_dialect_and_found_by_name(catalogue: Catalogue) -> None:

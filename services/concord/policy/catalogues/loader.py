@@ -39,18 +39,6 @@ class SuppliedRole:
 
 
 @dataclass(frozen=True, slots=True)
-class SuppliedQuota:
-    """How a dialect shows one of the counted limits. `counts` is the limit's name in the core."""
-
-    name: str
-    counts: str
-    display_name: str
-    unit: str
-    description: str
-    locality: str
-
-
-@dataclass(frozen=True, slots=True)
 class BirthRule:
     """A rule of a birth policy; its boundary is the whole organization or the default project."""
 
@@ -119,7 +107,6 @@ class Catalogue:
         name: str,
         language: str,
         roles: Collection[SuppliedRole],
-        quotas: Collection[SuppliedQuota],
         operations: Collection[Operation],
         birth_policies: Collection[BirthPolicy],
         baseline_permissions: Collection[str],
@@ -130,7 +117,6 @@ class Catalogue:
         self.product_services = frozenset(product_services)
         self.baseline = baseline(name, baseline_permissions)
         self._roles = tuple(roles)
-        self._quotas = tuple(quotas)
         self._birth_policies = tuple(birth_policies)
         self._by_name = {role.name: role for role in self._roles}
         self._by_id = {role.id: role for role in self._roles}
@@ -156,10 +142,6 @@ class Catalogue:
         """Return a role in the form that languages look it up."""
         role = self._by_name.get(name)
         return role.view() if role is not None else None
-
-    def quotas(self) -> tuple[SuppliedQuota, ...]:
-        """Return how the dialect shows the limits, by name."""
-        return self._quotas
 
     def birth_policies(self) -> tuple[BirthPolicy, ...]:
         """Return the policies that an organization with this catalogue is born with."""
@@ -193,7 +175,6 @@ def load_catalogue(name: str) -> Catalogue:
         name=head["name"],
         language=head["language"],
         roles=[_role(name, row) for row in _read(name, "permission_sets.json")["permission_sets"]],
-        quotas=[SuppliedQuota(**row) for row in _read(name, "quotas.json")["quotas"]],
         operations=[_operation(row) for row in _read(name, "operations.json")["operations"]],
         birth_policies=[_birth_policy(row) for row in _read(name, "birth.json")["policies"]],
         baseline_permissions=head["baseline"],

@@ -1,6 +1,6 @@
 """Scaleway IAM v1alpha1, as its clients know it."""
 
-from concord.gateway.dialects.scaleway.auth import SECURITY_SCHEMES, credential
+from concord.gateway.dialects.scaleway.auth import HEADER, SECURITY_SCHEMES, credential
 from concord.gateway.dialects.scaleway.errors import HEADERS, REFUSAL_SHAPES, refuse
 from concord.gateway.dialects.scaleway.routes import BASE, ROUTES, TAGS
 from concord.gateway.route import Dialect
@@ -38,6 +38,7 @@ DIALECT = Dialect(
     tags=TAGS,
     routes=ROUTES,
     credential=credential,
+    credential_headers=(HEADER,),
     refuse=refuse,
     success_headers=HEADERS,
     security_schemes=SECURITY_SCHEMES,

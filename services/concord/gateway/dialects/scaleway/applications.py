@@ -27,7 +27,7 @@ from concord.identity.v1 import application_pb2, application_service_pb2
 # No field of this resource is unsupported.
 UNSUPPORTED: dict[str, str] = {}
 
-_ORDERS = {"created_at": "create_time", "updated_at": "update_time", "name": "name"}
+_ORDERS = {"created_at": "create_time", "updated_at": "update_time", "name": "folded_name"}
 
 
 class Application(msgspec.Struct, frozen=True):

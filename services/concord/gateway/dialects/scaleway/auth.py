@@ -20,7 +20,8 @@ def credential(request: Request) -> AuthenticateRequest:
     if not token:
         raise Unauthenticated(Reason.CREDENTIAL_MISSING, "the header X-Auth-Token is missing")
     if is_uuid(token):
-        return AuthenticateRequest(api_key=ApiKeyCredential(secret=token))
+        # A UUID is the same in either case.
+        return AuthenticateRequest(api_key=ApiKeyCredential(secret=token.lower()))
     if len(token) <= _LONGEST and _JWT.fullmatch(token):
         return AuthenticateRequest(bearer_token=token)
     raise Unauthenticated(Reason.CREDENTIAL_INVALID)

@@ -76,10 +76,7 @@ async def check_permissions(call: Call) -> CheckPermissionsResponse:
         decisions = list((await call.ask(call.core.decisions.BatchCheck, request)).decisions)
     answers = iter(decisions)
     return CheckPermissionsResponse(
-        [
-            CheckResponse("allow" if check is not None and next(answers).allowed is True else "deny")
-            for check in checks
-        ]
+        [CheckResponse("allow" if check is not None and next(answers).allowed is True else "deny") for check in checks]
     )
 
 

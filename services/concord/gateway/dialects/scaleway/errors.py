@@ -1,6 +1,7 @@
 """Every failure as Scaleway's clients know it: type, message and the members of that type, in alphabetical order."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
@@ -183,6 +184,10 @@ _MEMBERS = {
     "handle": "name",
     "text": "search",
 }
+# In details of 403 a key is an `api_key`; the other names are those of 404.
+_DENIED_RESOURCES = {"event": "log", "quota": "quotum", "role": "permission_set", "statement": "rule"}
+_ACTIONS = {"get": "read", "list": "read", "set": "update", "suspend": "lock", "resume": "unlock"}
+_ROLE = re.compile(r"`[^`]*`|\brole(s?)\b")
 _WRAPPERS = frozenset({"application", "user", "group", "policy", "api_key", "boundary"})
 _REASONS: Mapping[str, Literal["unknown", "required", "format", "constraint"]] = {
     "required": "required",
@@ -240,10 +245,15 @@ def _invalid(error: Invalid, request: Request | None, route: Route | None) -> tu
     if error.reason is Reason.INVALID_DOCUMENT and not error.violations:
         violations = (Violation("condition", error.message),)
     details = [
-        InvalidArgument(_argument(v.field), v.description, _REASONS.get(v.rule.lower(), "constraint"))
+        InvalidArgument(_argument(v.field), _help(v.description), _REASONS.get(v.rule.lower(), "constraint"))
         for v in violations
     ]
     return 400, InvalidArgumentsError(details)
+
+
+def _help(text: str) -> str:
+    """Say `permission set` for what the core calls a role, outside of quoted names."""
+    return _ROLE.sub(lambda found: f"permission set{found[1]}" if found[1] is not None else found[0], text)
 
 
 def _argument(field: str) -> str:
@@ -283,7 +293,10 @@ def _denied(error: Denied, request: Request | None, route: Route | None) -> tupl
 
 def denied_permission(permission: str) -> DeniedPermission:
     """Name a core permission as details do: the resource in the singular, reading of any kind as `read`."""
-    _, resource, verb = permission.split(".")
+    service, resource, verb = permission.split(".")
+    if service == "groups" and resource == "memberships":
+        # Members are no resource here: whoever changes them changes the group.
+        return DeniedPermission("read" if verb == "list" else "update", "group")
     for prefix in ("own_", "owner_", "default_"):
         resource = resource.removeprefix(prefix)
     if resource.endswith("ies"):
@@ -292,7 +305,7 @@ def denied_permission(permission: str) -> DeniedPermission:
         resource = resource[:-2]
     else:
         resource = resource.removesuffix("s")
-    return DeniedPermission("read" if verb in ("get", "list") else verb, resource)
+    return DeniedPermission(_ACTIONS.get(verb, verb), _DENIED_RESOURCES.get(resource, resource))
 
 
 def _quota(error: QuotaExceeded, request: Request | None, route: Route | None) -> tuple[int, msgspec.Struct]:

@@ -12,7 +12,8 @@ from concord.policy.v1 import role_pb2, role_service_pb2
 # No field of this resource is unsupported.
 UNSUPPORTED: dict[str, str] = {}
 
-_ORDERS = {"name": "name", "created_at": "create_time"}
+# Supplied sets are all as old as their catalogue: by age they stand by name.
+_ORDERS = {"name": "name", "created_at": "name"}
 
 
 class PermissionSet(msgspec.Struct, frozen=True):

@@ -16,6 +16,8 @@ UNSUPPORTED: dict[str, str] = {}
 
 NAME_PATH = Text(text_rule(at_least=1, at_most=256))
 _PREFIX = "iam_"
+# Quotas of this API; projects are another one's matter.
+_SERVED = ("api_keys", "applications", "groups", "policies", "ssh_keys", "users")
 _ORDERS = {"name": "name"}
 Unset = msgspec.UnsetType
 Locality = Literal["global", "region", "zone"]
@@ -95,8 +97,13 @@ def _to_limit(source: quota_pb2.QuotaLimit) -> QuotumLimit:
 
 
 def core_names(names: Iterable[str]) -> list[str]:
-    """Return the core's names of quotas; one without this dialect's prefix is left as it is and found nowhere."""
-    return [name.removeprefix(_PREFIX) if name.startswith(_PREFIX) else f"?{name}" for name in names]
+    """Return the core's names of quotas; one that is not served here becomes one that is found nowhere."""
+    return [_core_name(name) or f"?{name}" for name in names]
+
+
+def _core_name(name: str) -> str:
+    core = name.removeprefix(_PREFIX)
+    return core if core in _SERVED and core != name else ""
 
 
 def from_list(query: ListQuotaQuery, skip: int, size: int) -> quota_service_pb2.ListQuotasRequest:
@@ -107,7 +114,7 @@ def from_list(query: ListQuotaQuery, skip: int, size: int) -> quota_service_pb2.
         skip=skip,
         order_by=order(query.order_by, _ORDERS),
         with_total_size=True,
-        names=core_names(query.quotum_names or ()),
+        names=core_names(query.quotum_names) if query.quotum_names else _SERVED,
     )
 
 
@@ -124,12 +131,11 @@ async def list_quota(call: Call) -> ListQuotaResponse:
 async def get_quotum(call: Call) -> Quotum:
     """GET /quota/{quotum_name}. Another organization is as unknown as its quotas."""
     name = call.path["quotum_name"]
-    if not name.startswith(_PREFIX):
+    core_name = _core_name(name)
+    if not core_name:
         raise NotFound("quotum", name)
     try:
-        quota = await call.ask(
-            call.core.quotas.GetQuota, quota_service_pb2.GetQuotaRequest(name=name.removeprefix(_PREFIX))
-        )
+        quota = await call.ask(call.core.quotas.GetQuota, quota_service_pb2.GetQuotaRequest(name=core_name))
     except NotFound:
         raise NotFound("quotum", name) from None
     organization_id = canonical(call.query.organization_id)

@@ -30,9 +30,7 @@ SCOPE_TYPES: dict[int, ScopeType] = {
 }
 Unset = msgspec.UnsetType
 _SET_NAME = text_rule(at_most=256, at_least=1, pattern=r"[^\x00]*")
-SetNames = Annotated[
-    list[Annotated[str, _SET_NAME.meta()]], list_rule(at_least=1, at_most=200, item=_SET_NAME).meta()
-]
+SetNames = Annotated[list[Annotated[str, _SET_NAME.meta()]], list_rule(at_least=1, at_most=200, item=_SET_NAME).meta()]
 # An empty list of projects is no scope: it would grant nothing for ever.
 Projects = Annotated[list[Uuid], list_rule(at_least=1, at_most=1000, item=UUID_RULE).meta()]
 Condition = Annotated[str, text_rule(at_most=2048, pattern=r"[^\x00]*").meta()]

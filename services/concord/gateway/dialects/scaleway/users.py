@@ -2,13 +2,12 @@
 
 import contextlib
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import msgspec
 
-from concord.common.v1.principal_pb2 import PRINCIPAL_KIND_USER, PrincipalRef
-from concord.credentials.v1 import credential_status_pb2, password_service_pb2, status_service_pb2
+from concord.credentials.v1 import password_service_pb2
 from concord.gateway.call import Call
 from concord.gateway.dialects.scaleway.fields import (
     Count,
@@ -24,7 +23,6 @@ from concord.gateway.dialects.scaleway.fields import (
     listed,
     one_of,
     order,
-    window,
 )
 from concord.gateway.shapes import text_rule
 from concord.identity.v1 import user_pb2, user_service_pb2
@@ -49,11 +47,8 @@ _ORDERS = {
     "updated_at": "update_time",
     "email": "primary_email",
     "last_login": "last_login_time",
-    "username": "username",
+    "username": "folded_username",
 }
-# How many users a filter by second factor looks at, and how many in one call.
-_MOST_FILTERED = 10_000
-_BATCH = 1000
 
 UserType = Literal["unknown_type", "owner", "member"]
 _PLAIN = r"[^\x00-\x1f\x7f-\x9f]*"
@@ -191,7 +186,7 @@ class EmptyRequest(msgspec.Struct, frozen=True):
     """A body without members."""
 
 
-def to_user(source: user_pb2.User, mfa: bool) -> User:
+def to_user(source: user_pb2.User) -> User:
     """Translate an answer."""
     is_owner = source.kind == user_pb2.USER_KIND_OWNER
     return User(
@@ -208,9 +203,9 @@ def to_user(source: user_pb2.User, mfa: bool) -> User:
         deletable=source.deletable and not is_owner,
         last_login_at=instant(source.last_login_time) if source.HasField("last_login_time") else None,
         type="owner" if is_owner else "member",
-        two_factor_enabled=mfa,
+        two_factor_enabled=source.mfa_enabled,
         status="invitation_pending" if source.state == user_pb2.USER_STATE_INVITED else "activated",
-        mfa=mfa,
+        mfa=source.mfa_enabled,
         account_root_user_id=source.id if is_owner else "",
         tags=list(source.tags),
         locked=source.locked,
@@ -265,7 +260,7 @@ def from_update(user_id: str, body: UpdateUserRequest) -> user_service_pb2.Updat
 
 
 def from_list(query: ListUsersQuery, skip: int, size: int) -> user_service_pb2.ListUsersRequest:
-    """Translate a list's filter, all but the one by second factor."""
+    """Translate a list's filter."""
     return user_service_pb2.ListUsersRequest(
         organization_id=canonical(query.organization_id),
         page_size=size,
@@ -275,71 +270,27 @@ def from_list(query: ListUsersQuery, skip: int, size: int) -> user_service_pb2.L
         ids=canonicals(query.user_ids or ()),
         kinds=_KINDS_OF_TYPE[query.type],
         tag=query.tag or "",
+        mfa_enabled=query.mfa,
     )
 
 
-def statuses_request(user_ids: Iterable[str]) -> status_service_pb2.ListCredentialStatusesRequest:
-    """Ask for the second factors of several users at once."""
-    refs = (PrincipalRef(kind=PRINCIPAL_KIND_USER, id=user_id) for user_id in user_ids)
-    return status_service_pb2.ListCredentialStatusesRequest(principals=refs)
-
-
-def with_mfa(statuses: Iterable[credential_status_pb2.CredentialStatus]) -> frozenset[str]:
-    """Return the ids of those that have a second factor."""
-    return frozenset(status.principal.id for status in statuses if status.mfa_enabled)
-
-
-async def _protected(call: Call, user_ids: Sequence[str]) -> frozenset[str]:
-    if not user_ids:
-        return frozenset()
-    answer = await call.ask(call.core.statuses.ListCredentialStatuses, statuses_request(user_ids))
-    return with_mfa(answer.statuses)
-
-
-async def _shown(call: Call, user: user_pb2.User) -> User:
-    return to_user(user, user.id in await _protected(call, [user.id]))
-
-
 async def list_users(call: Call) -> ListUsersResponse:
-    """GET /users. One question for the page, one for all its second factors."""
-    if call.query.mfa is not None:
-        return await _list_by_mfa(call)
+    """GET /users."""
 
     async def fetch(skip: int, size: int) -> ListUsersResponse:
         answer = await call.ask(call.core.users.ListUsers, from_list(call.query, skip, size))
-        protected = await _protected(call, [user.id for user in answer.users])
-        return ListUsersResponse([to_user(user, user.id in protected) for user in answer.users], answer.total_size)
+        return ListUsersResponse([to_user(user) for user in answer.users], answer.total_size)
 
     return await listed(call.query, fetch, lambda a: a.total_count, lambda n: ListUsersResponse([], n))
 
 
-async def _list_by_mfa(call: Call) -> ListUsersResponse:
-    # Only credentials knows second factors: all that pass the other filters are looked at, in batches.
-    found: list[User] = []
-    for start in range(0, _MOST_FILTERED, _BATCH):
-        answer = await call.ask(call.core.users.ListUsers, from_list(call.query, start, _BATCH))
-        protected = await _protected(call, [user.id for user in answer.users])
-        found += [
-            to_user(user, user.id in protected)
-            for user in answer.users
-            if (user.id in protected) is call.query.mfa
-        ]
-        if start + _BATCH >= answer.total_size:
-            skip, size = window(call.query)
-            return ListUsersResponse(found[skip : skip + size], len(found))
-    raise Invalid(Violation("mfa", f"can be asked for among at most {_MOST_FILTERED} users", rule="range"))
-
-
 async def get_user(call: Call) -> User:
-    """GET /users/{user_id}. Both questions run at once."""
+    """GET /users/{user_id}."""
     user_id = canonical(call.path["user_id"])
-    user, protected = await call.both(
-        call.ask(call.core.users.GetUser, user_service_pb2.GetUserRequest(id=user_id)),
-        _protected(call, [user_id]),
-    )
+    user = await call.ask(call.core.users.GetUser, user_service_pb2.GetUserRequest(id=user_id))
     if user.kind not in KINDS:
         raise NotFound("user", user_id)
-    return to_user(user, user_id in protected)
+    return to_user(user)
 
 
 async def create_user(call: Call) -> User:
@@ -359,7 +310,7 @@ async def create_user(call: Call) -> User:
         except ConcordError:
             await _undo_creation(call, user.id)
             raise
-    return to_user(user, False)
+    return to_user(user)
 
 
 async def _undo_creation(call: Call, user_id: str) -> None:
@@ -383,7 +334,7 @@ async def update_user(call: Call) -> User:
     request = from_update(call.path["user_id"], call.body)
     if not request.update_mask.paths:
         return await get_user(call)
-    return await _shown(call, await call.ask(call.core.users.UpdateUser, request))
+    return to_user(await call.ask(call.core.users.UpdateUser, request))
 
 
 async def update_username(call: Call) -> User:
@@ -392,7 +343,7 @@ async def update_username(call: Call) -> User:
         user=user_pb2.User(id=canonical(call.path["user_id"]), username=call.body.username)
     )
     request.update_mask.paths.append("username")
-    return await _shown(call, await call.ask(call.core.users.UpdateUser, request))
+    return to_user(await call.ask(call.core.users.UpdateUser, request))
 
 
 async def delete_user(call: Call) -> None:
@@ -404,10 +355,10 @@ async def delete_user(call: Call) -> None:
 async def lock_user(call: Call) -> User:
     """POST /users/{user_id}/lock."""
     request = user_service_pb2.SuspendUserRequest(id=canonical(call.path["user_id"]))
-    return await _shown(call, await call.ask(call.core.users.SuspendUser, request))
+    return to_user(await call.ask(call.core.users.SuspendUser, request))
 
 
 async def unlock_user(call: Call) -> User:
     """POST /users/{user_id}/unlock."""
     request = user_service_pb2.ResumeUserRequest(id=canonical(call.path["user_id"]))
-    return await _shown(call, await call.ask(call.core.users.ResumeUser, request))
+    return to_user(await call.ask(call.core.users.ResumeUser, request))

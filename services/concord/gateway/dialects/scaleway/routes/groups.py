@@ -1,0 +1,145 @@
+"""Groups and their members."""
+
+from typing import Final
+
+from concord.gateway.dialects.scaleway import groups
+from concord.gateway.dialects.scaleway.fields import UUID_PATH
+from concord.gateway.dialects.scaleway.routes.common import ANY, BASE, READ, WRITE, one, updates
+from concord.gateway.route import Covers, Route
+from concord.gateway.shapes import Body, Query
+
+_GROUPS = "concord.groups.v1.GroupService/"
+_MEMBERS = "concord.groups.v1.MembershipService/"
+_GET_GROUP: Final = {f"{_GROUPS}GetGroup": ANY, f"{_MEMBERS}ListMembers": ANY}
+_UNIQUE_NAME: Final = {"unique_within": ("UNIQUE_WITHIN_ORGANIZATION",)}
+_REPLACED: Final = {"replaced_kinds": ("PRINCIPAL_KIND_APPLICATION,PRINCIPAL_KIND_USER",)}
+
+GROUP_ROUTES: Final = (
+    Route(
+        method="GET",
+        path=f"{BASE}/groups",
+        operation="ListGroups",
+        summary="List the groups of an Organization",
+        tag="Groups",
+        permission="groups.groups.list",
+        covers={f"{_GROUPS}ListGroups": ANY, f"{_MEMBERS}ListMembers": ANY},
+        handler=groups.list_groups,
+        path_shapes={},
+        query=Query(groups.ListGroupsQuery),
+        answer=groups.ListGroupsResponse,
+        refusals=READ,
+    ),
+    Route(
+        method="POST",
+        path=f"{BASE}/groups",
+        operation="CreateGroup",
+        summary="Create a group",
+        tag="Groups",
+        permission="groups.groups.create",
+        covers=one(f"{_GROUPS}CreateGroup"),
+        handler=groups.create_group,
+        path_shapes={},
+        body=Body(groups.CreateGroupRequest),
+        answer=groups.Group,
+        refusals=WRITE,
+    ),
+    Route(
+        method="GET",
+        path=f"{BASE}/groups/{{group_id}}",
+        operation="GetGroup",
+        summary="Get one group",
+        tag="Groups",
+        permission="groups.groups.get",
+        covers=_GET_GROUP,
+        handler=groups.get_group,
+        path_shapes={"group_id": UUID_PATH},
+        answer=groups.Group,
+        refusals=READ,
+    ),
+    Route(
+        method="PATCH",
+        path=f"{BASE}/groups/{{group_id}}",
+        operation="UpdateGroup",
+        summary="Change a group",
+        tag="Groups",
+        permission="groups.groups.update",
+        covers={
+            **updates(f"{_GROUPS}UpdateGroup", "description.text", "name.text", "tags", pinned=_UNIQUE_NAME),
+            **_GET_GROUP,
+        },
+        handler=groups.update_group,
+        path_shapes={"group_id": UUID_PATH},
+        body=Body(groups.UpdateGroupRequest),
+        answer=groups.Group,
+        refusals=WRITE,
+    ),
+    Route(
+        method="DELETE",
+        path=f"{BASE}/groups/{{group_id}}",
+        operation="DeleteGroup",
+        summary="Delete a group",
+        tag="Groups",
+        permission="groups.groups.delete",
+        covers=one(f"{_GROUPS}DeleteGroup"),
+        handler=groups.delete_group,
+        path_shapes={"group_id": UUID_PATH},
+        status=204,
+        refusals=WRITE,
+    ),
+    Route(
+        method="POST",
+        path=f"{BASE}/groups/{{group_id}}/add-member",
+        operation="AddGroupMember",
+        summary="Add a user or an application to a group",
+        tag="Groups",
+        permission="groups.memberships.add",
+        covers={f"{_MEMBERS}AddMembers": ANY, **_GET_GROUP},
+        handler=groups.add_member,
+        path_shapes={"group_id": UUID_PATH},
+        body=Body(groups.GroupMemberRequest),
+        answer=groups.Group,
+        refusals=WRITE,
+    ),
+    Route(
+        method="POST",
+        path=f"{BASE}/groups/{{group_id}}/add-members",
+        operation="AddGroupMembers",
+        summary="Add users and applications to a group",
+        tag="Groups",
+        permission="groups.memberships.add",
+        covers={f"{_MEMBERS}AddMembers": ANY, **_GET_GROUP},
+        handler=groups.add_members,
+        path_shapes={"group_id": UUID_PATH},
+        body=Body(groups.AddGroupMembersRequest),
+        answer=groups.Group,
+        refusals=WRITE,
+    ),
+    Route(
+        method="PUT",
+        path=f"{BASE}/groups/{{group_id}}/members",
+        operation="SetGroupMembers",
+        summary="Replace the users and applications of a group",
+        tag="Groups",
+        permission="groups.memberships.set",
+        covers={f"{_MEMBERS}SetMembers": Covers(pinned=_REPLACED), **_GET_GROUP},
+        handler=groups.set_members,
+        path_shapes={"group_id": UUID_PATH},
+        body=Body(groups.SetGroupMembersRequest),
+        answer=groups.Group,
+        refusals=WRITE,
+    ),
+    Route(
+        method="POST",
+        path=f"{BASE}/groups/{{group_id}}/remove-member",
+        operation="RemoveGroupMember",
+        summary="Remove a user or an application from a group",
+        tag="Groups",
+        permission="groups.memberships.remove",
+        covers={f"{_MEMBERS}RemoveMembers": ANY, **_GET_GROUP},
+        handler=groups.remove_member,
+        path_shapes={"group_id": UUID_PATH},
+        body=Body(groups.GroupMemberRequest),
+        answer=groups.Group,
+        refusals=WRITE,
+    ),
+)
