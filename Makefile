@@ -39,10 +39,10 @@ run: install ## serve everything on the embedded default (ARGS="--port 0 …" ar
 	@$(BIN)/concord serve $(ARGS)
 
 test: $(VENV)/.dev $(VENV)/.protos ## run every test that needs nothing but Python
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not schemathesis" $(ARGS)
 
 test-fast: $(VENV)/.dev $(VENV)/.protos ## run the tests that take no real processes
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not schemathesis" $(ARGS)
 
 format: $(VENV)/.dev ## format the code
 	@$(BIN)/ruff format services tests protos && $(BIN)/ruff check --fix services tests protos
@@ -60,7 +60,7 @@ types: $(VENV)/.dev $(VENV)/.protos ## check types (mypy, strict)
 check: lint types test schemathesis bench ## all that CI runs
 
 schemathesis: $(VENV)/.dev $(VENV)/.protos ## walk each published OpenAPI document with generated requests
-	@$(BIN)/python -m pytest tests/schemathesis -m schemathesis $(ARGS)
+	@$(BIN)/python -m pytest tests/schemathesis -m schemathesis -s $(ARGS)
 
 bench: $(VENV)/.dev $(VENV)/.protos ## measure against bare servers; writes build/bench.json
 	@PYTHONPATH=services:tests $(BIN)/python -m bench $(ARGS)

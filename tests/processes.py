@@ -126,7 +126,11 @@ def serve_whole(data_dir: Path, *arguments: str, environment: dict[str, str] | N
         "serve", "--data-dir", str(data_dir), "--port", "0", *arguments,
         log=data_dir.with_suffix(".log"), environment=environment,
     )  # fmt: skip
-    ready = process.wait_ready()
+    try:
+        ready = process.wait_ready()
+    except BaseException:
+        process.kill()
+        raise
     bootstrap = json.loads(Path(ready["bootstrap"]).read_text())
     services = ("identity", "credentials", "groups", "policy", "audit")
     return RunningSuite(bootstrap, data_dir, {"all": process}, dict.fromkeys(services, ready["grpc"]))

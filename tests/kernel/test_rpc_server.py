@@ -119,7 +119,7 @@ async def test_a_port_that_is_taken_is_not_shared():
     async with open_world("grpc") as world:
         second = build_grpc_server(Listener(world.address), [], world.steps.chain())
 
-        with pytest.raises(RuntimeError):
+        with pytest.raises(OSError, match="cannot listen"):
             await second.start()
 
 

@@ -1,9 +1,12 @@
 """Asking the decision point from a terminal."""
 
+from pathlib import Path
+
 import grpc.aio
 
 from concord.common.v1 import boundary_pb2, principal_pb2
 from concord.kernel.config import BadSetting
+from concord.kernel.rpc.channels import ChannelTls, open_channel
 from concord.kernel.rpc.status import from_rpc_error
 from concord.kernel.secret import Secret
 from concord.policy.v1 import decision_pb2, decision_service_pb2, decision_service_pb2_grpc
@@ -27,14 +30,14 @@ def subject_ref(text: str) -> principal_pb2.PrincipalRef | None:
 
 
 async def check(
-    address: str, token: Secret, permission: str, subject: str, project: str
+    address: str, token: Secret, permission: str, subject: str, project: str, authority: Path | None = None
 ) -> tuple[bool, tuple[str, ...]]:
     """Return whether it is allowed, and the ids of the statements that decided."""
     boundary = None
     if project:
         boundary = boundary_pb2.Boundary(kind=boundary_pb2.BOUNDARY_KIND_PROJECTS, project_ids=[project])
     question = decision_pb2.Check(subject=subject_ref(subject), permission=permission, boundary=boundary)
-    async with grpc.aio.insecure_channel(address) as channel:
+    async with open_channel(address, ChannelTls(authority) if authority else None) as channel:
         stub = decision_service_pb2_grpc.DecisionServiceStub(channel)
         try:
             decision = await stub.Check(

@@ -27,6 +27,9 @@ from concord.kernel.secret import Secret
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+LOG_FORMATS = ("console", "json")
+
 DataDir = Annotated[Path, typer.Option(envvar="CONCORD_DATA_DIR", help="Where data, keys and bootstrap.json live.")]
 Http = Annotated[str, typer.Option(envvar="CONCORD_HTTP", help="Address of the REST shim, host:port.")]
 Grpc = Annotated[str, typer.Option(envvar="CONCORD_GRPC", help="Address of the gRPC services, host:port.")]
@@ -105,6 +108,10 @@ def serve(
                 raise BadSetting(f"`{role}` is not one of {', '.join(ROLES)}")
         if (tls_cert is None) != (tls_key is None):
             raise BadSetting("--tls-cert and --tls-key go together")
+        if log_level.lower() not in LOG_LEVELS:
+            raise BadSetting(f"--log-level: `{log_level}` is not one of {', '.join(LOG_LEVELS)}")
+        if log_format not in LOG_FORMATS:
+            raise BadSetting(f"--log-format: `{log_format}` is not one of {', '.join(LOG_FORMATS)}")
         settings = _settings(
             data_dir=directory,
             roles=chosen,
@@ -208,6 +215,9 @@ def check_permission(
     project: Annotated[str, typer.Option(help="Ask within this project; default: the organization.")] = "",
     data_dir: DataDir = Path(".concord"),
     grpc: Grpc = "",
+    sibling_ca: Annotated[
+        Path | None, typer.Option(envvar="CONCORD_SIBLING_CA", help="Authority of the service's certificate, PEM.")
+    ] = None,
 ) -> None:
     """Ask the decision point; exit 0 when allowed, 1 when not.
 
@@ -222,7 +232,7 @@ def check_permission(
     if not token:
         raise _fail(BadSetting("set CONCORD_TOKEN, or name the data directory that holds bootstrap.json"))
     try:
-        allowed, why = asyncio.run(check(address, Secret(token), permission, subject, project))
+        allowed, why = asyncio.run(check(address, Secret(token), permission, subject, project, sibling_ca))
     except BadSetting as error:
         raise _fail(error) from None
     typer.echo(("allow" if allowed else "deny") + (f"  ({', '.join(why)})" if why else ""))

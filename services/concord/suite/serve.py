@@ -5,6 +5,7 @@ import json
 import logging
 import signal
 import sys
+from dataclasses import replace
 
 import grpc.aio
 
@@ -13,7 +14,7 @@ from concord.kernel.config import GATEWAY, SERVICES, BadSetting, Settings
 from concord.kernel.database import DatabaseFault
 from concord.kernel.errors import Unavailable
 from concord.kernel.keyring import KeyFault
-from concord.kernel.rpc.server import Listener, RpcServer, UnsafeListener, build_grpc_server
+from concord.kernel.rpc.server import Listener, RpcServer, UnsafeListener, build_grpc_server, require_safe
 from concord.kernel.telemetry import configure_logging
 from concord.suite.birth import bootstrap_file
 from concord.suite.process import Process
@@ -69,9 +70,12 @@ class _Hosting:
     async def start(self) -> dict[str, object]:
         """Bring everything up, in the order in which one part needs another; return the ready line."""
         settings, process = self._settings, self._process
+        listener = Listener(str(settings.grpc), settings.tls, settings.insecure_listen)
+        if GATEWAY in settings.roles:
+            # Credentials travel there too. Said before anything is opened.
+            require_safe(replace(listener, address=str(settings.http)))
         await process.build()
         if process.mounted:
-            listener = Listener(str(settings.grpc), settings.tls, settings.insecure_listen)
             self._rpc = build_grpc_server(listener, process.mounted, process.chain, process.limits)
             await self._rpc.start()
         await process.run()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from concord.identity import rules
 from concord.identity.operations.access import Sight
 from concord.kernel import ids
 from concord.kernel.errors import Invalid, NotFound, Violation
@@ -30,10 +31,10 @@ def chosen_ids(given: Iterable[str]) -> frozenset[str] | None:
 
 
 def searched(text: str, field: str) -> str:
-    """Return a text to look for. NUL is in no stored text, and some engines cannot even be asked for it."""
+    """Return a text to look for, spelled as it is stored. NUL is in none, and some engines cannot be asked for it."""
     if "\0" in text:
         raise Invalid(Violation(field, "must not hold NUL", rule="characters"))
-    return text
+    return rules.normal(text)
 
 
 def flag(message: Any, field: str) -> bool | None:

@@ -52,17 +52,34 @@ class Chain:
         return _handler_maker(handler)(serve, handler.request_deserializer, handler.response_serializer)
 
 
+async def _refuse(requests: Any, context: Any) -> None:
+    await context.abort(grpc.StatusCode.UNAVAILABLE, "the server stops")
+
+
+# A stream on both sides is refused before anything of it is read, whatever the caller takes the method for.
+_REFUSAL: Final[Handler] = grpc.stream_stream_rpc_method_handler(_refuse)
+# Whoever balances load asks until the very end.
+_ALWAYS_ANSWERED: Final = "/grpc.health.v1.Health/"
+
+
 class ChainInterceptor(grpc.aio.ServerInterceptor):
     """Mounts a chain on a gRPC server."""
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
         self._wrapped: dict[str, Handler] = {}
+        self._refused = False
+
+    def refuse(self) -> None:
+        """Refuse every call that arrives from now on."""
+        self._refused = True
 
     async def intercept_service(
         self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]], details: grpc.HandlerCallDetails
     ) -> Handler:
         path: str = details.method  # type: ignore[attr-defined, unused-ignore]  # declared loosely in the stubs
+        if self._refused and not path.startswith(_ALWAYS_ANSWERED):
+            return _REFUSAL
         wrapped = self._wrapped.get(path)
         if wrapped is not None:
             return wrapped

@@ -21,6 +21,8 @@ Mounted = tuple[Callable[[Any, Any], None], Any]
 
 _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
+# How long a server that stops goes on telling callers so.
+_FAREWELL_SECONDS: Final = 0.1
 
 
 class UnsafeListener(Exception):
@@ -61,12 +63,14 @@ class RpcServer:
         services: Sequence[str],
         limits: Limits | None,
         health_servicer: Any,
+        interceptor: ChainInterceptor,
     ) -> None:
         self._listener = listener
         self._server = server
         self._services = (*services, "")
         self._limits = limits
         self._health = health_servicer
+        self._interceptor = interceptor
         self.address = ""
 
     async def start(self) -> str:
@@ -88,12 +92,14 @@ class RpcServer:
         """Refuse new calls, let accepted ones finish within the limit, cancel what is left."""
         for service in self._services:
             await self._health.set(service, _NOT_SERVING)
-        stopping = asyncio.ensure_future(self._server.stop(grace))
-        # Once, so that the server refuses before its streams end and their callers come back.
-        await asyncio.sleep(0)
+        # First, so that streams end while their callers can no longer come back.
+        self._interceptor.refuse()
         if self._limits is not None:
             self._limits.drain()
-        await stopping
+        # A server that stops cuts off what arrives before its callers have heard of it: let them hear.
+        farewell = min(grace, _FAREWELL_SECONDS)
+        await asyncio.sleep(farewell)
+        await self._server.stop(grace - farewell)
 
     async def wait(self) -> None:
         """Return when the server has stopped."""
@@ -105,14 +111,15 @@ def build_grpc_server(
 ) -> RpcServer:
     """Build a server that offers these servicers behind the chain. `limits` is the chain's own step, for draining."""
     require_safe(listener)
-    server = grpc.aio.server(interceptors=(ChainInterceptor(chain),), options=_options(listener))
+    interceptor = ChainInterceptor(chain)
+    server = grpc.aio.server(interceptors=(interceptor,), options=_options(listener))
     recorder = _Recorder(server)
     for add, servicer in servicers:
         add(servicer, recorder)
     health_servicer = _untyped(health).aio.HealthServicer()
     _untyped(health_pb2_grpc).add_HealthServicer_to_server(health_servicer, recorder)
     _untyped(reflection).enable_server_reflection((*recorder.names, reflection.SERVICE_NAME), server)
-    return RpcServer(listener, server, tuple(recorder.names), limits, health_servicer)
+    return RpcServer(listener, server, tuple(recorder.names), limits, health_servicer, interceptor)
 
 
 def require_safe(listener: Listener) -> None:
@@ -158,9 +165,14 @@ def _options(listener: Listener) -> list[tuple[str, Any]]:
 
 
 def _bind(server: grpc.aio.Server, listener: Listener) -> int:
-    if listener.tls is None:
-        return server.add_insecure_port(listener.address)
-    return server.add_secure_port(listener.address, server_credentials(listener.tls))
+    credentials = None if listener.tls is None else server_credentials(listener.tls)
+    try:
+        if credentials is None:
+            return server.add_insecure_port(listener.address)
+        return server.add_secure_port(listener.address, credentials)
+    except RuntimeError:
+        # What gRPC says about it fills a screen.
+        raise OSError(f"cannot listen at {listener.address}") from None
 
 
 def server_credentials(tls: TlsFiles) -> grpc.ServerCredentials:
