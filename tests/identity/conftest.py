@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
-from identity.making import World
 
 from concord.identity.server import MIGRATIONS
 from concord.identity.sql import metadata
 from databases import OpenDatabase, database_engines  # noqa: F401  (a fixture)
 from fakes import open_sqlite
+from identity.making import World
 
 
 @pytest_asyncio.fixture

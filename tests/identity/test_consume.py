@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from identity.making import World
 
 from concord.common.v1.change_pb2 import ChangeEvent
 from concord.common.v1.principal_pb2 import (
@@ -22,6 +21,7 @@ from concord.kernel.errors import QuotaExceeded
 from concord.kernel.rpc.wire import instant_to_wire
 from concord.policy.v1.quota_pb2 import Quota
 from fakes import ORGANIZATION, OTHER_ORGANIZATION, START
+from identity.making import World
 
 
 def event(kind: str, *, before: Any = None, after: Any = None) -> ChangeEvent:

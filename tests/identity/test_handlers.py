@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from google.protobuf.field_mask_pb2 import FieldMask
-from identity.serving import Suite, refusal, serving
 from sqlalchemy import select
 
 from concord.common.v1.change_pb2 import ChangeEvent
@@ -57,6 +56,7 @@ from concord.kernel.errors import Reason
 from concord.kernel.ids import OrganizationId
 from concord.kernel.principal import Reach, TargetClass
 from fakes import CALLER, OTHER_ORGANIZATION
+from identity.serving import Suite, refusal, serving
 
 
 @pytest_asyncio.fixture

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from identity.making import ALL, World, own_only
 
 from concord.identity.drafts import ApplicationDraft, OrganizationDraft, ProjectDraft, UserDraft, UserLocator
 from concord.identity.model import (
@@ -38,6 +37,7 @@ from concord.kernel.ids import ApplicationId, ProjectId, UserId
 from concord.kernel.paging import PageRequest
 from concord.kernel.principal import PrincipalKind, PrincipalRef, Reach, TargetClass
 from fakes import ORGANIZATION, OTHER_ORGANIZATION
+from identity.making import ALL, World, own_only
 
 EVERYTHING = Sight(Reach(classes=ALL))
 BY_TIME = PageRequest(order=(("create_time", False),))

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from identity.making import World, application, of, organization, project, settings, user
 
 from concord.identity.model import DirectoryKind, Population, Quota, User, UserKind, UserState
 from concord.identity.server import MIGRATIONS
@@ -17,6 +16,7 @@ from concord.kernel.ids import ApplicationId, UserId
 from concord.kernel.paging import Page, PageRequest
 from databases import OpenDatabase, schema_differences
 from fakes import ORGANIZATION, OTHER_ORGANIZATION, START
+from identity.making import World, application, of, organization, project, settings, user
 
 BY_NAME = PageRequest(order=(("name", False),))
 BY_USERNAME = PageRequest(order=(("username", False),))
@@ -54,6 +54,7 @@ async def test_everything_comes_back_as_it_was_kept(worlds: World) -> None:
         state=UserState.SUSPENDED,
         suspension_reason="left",
         last_login_time=START + timedelta(microseconds=1),
+        mfa_enabled=True,
         attributes={"vendor.key": "value"},
         catalogue="supplied",
         editable=False,
@@ -183,7 +184,7 @@ async def test_a_failed_creation_leaves_nothing_behind(worlds: World) -> None:
 
 
 async def test_lists_are_filtered_by_everything_that_is_asked_for(worlds: World) -> None:
-    ann = user("ann", tags=("x", "y"), given_name="Ännchen")
+    ann = user("ann", tags=("x", "y"), given_name="Ännchen", mfa_enabled=True)
     bob = user("bob", kind=UserKind.GUEST, tags=("X",), editable=False, primary_email="Bob@acme.example")
     cid = user("c_d%", state=UserState.SUSPENDED, nickname="back\\slash")
     await kept(worlds, ann, bob, cid)
@@ -196,6 +197,8 @@ async def test_lists_are_filtered_by_everything_that_is_asked_for(worlds: World)
         UserFilter(tag="X"): ["bob"],
         UserFilter(editable=True): ["ann", "c_d%"],
         UserFilter(editable=False): ["bob"],
+        UserFilter(mfa_enabled=True): ["ann"],
+        UserFilter(mfa_enabled=False): ["bob", "c_d%"],
         UserFilter(only=frozenset({ann.id, bob.id})): ["ann", "bob"],
         UserFilter(only=frozenset()): [],
         UserFilter(text="ÄNN"): ["ann"],
@@ -277,19 +280,19 @@ async def test_counts_leave_out_what_was_supplied(worlds: World) -> None:
 
 
 async def test_copies_from_others_are_not_undone_by_a_write(worlds: World) -> None:
-    ann, app = user(), application()
+    ann, app = user(mfa_enabled=True), application()
     await kept(worlds, ann, app)
 
     def copy(unit: Any) -> None:
         unit.store.users.set_last_login(replace(ann, last_login_time=START))
         unit.store.applications.add_to_key_count(ORGANIZATION, app.id, 1)
-        unit.store.users.replace(replace(ann, nickname="annie"))
+        unit.store.users.replace(replace(ann, nickname="annie", mfa_enabled=False))
         unit.store.applications.replace(replace(app, description="new"))
 
     await worlds.act(copy)
 
     after = await worlds.see(lambda s: s.users.find(ORGANIZATION, ann.id))
-    assert (after.nickname, after.last_login_time) == ("annie", START)
+    assert (after.nickname, after.last_login_time, after.mfa_enabled) == ("annie", START, True)
     counted = await worlds.see(lambda s: s.applications.find(ORGANIZATION, app.id))
     assert (counted.description, counted.api_key_count) == ("new", 1)
 

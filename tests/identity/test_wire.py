@@ -60,6 +60,7 @@ USERS = st.builds(
     state=st.sampled_from(UserState),
     suspension_reason=TEXTS,
     last_login_time=st.none() | INSTANTS,
+    mfa_enabled=st.booleans(),
     **ENTITY,
 )
 APPLICATIONS = st.builds(
@@ -179,6 +180,7 @@ def test_every_field_of_a_message_is_set_from_the_value() -> None:
         tags=("t",),
         division_ids=("d",),
         attributes={"a.b": "c"},
+        mfa_enabled=True,
         catalogue="c",
         **dict.fromkeys(PLAIN, "text"),
     )

@@ -185,6 +185,7 @@ class User(Entity):
     state: UserState = UserState.ACTIVE
     suspension_reason: str = ""
     last_login_time: datetime | None = None
+    mfa_enabled: bool = False
 
     @property
     def is_owner(self) -> bool:

@@ -42,6 +42,7 @@ class UserFilter:
     text: str = ""
     tag: str = ""
     editable: bool | None = None
+    mfa_enabled: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,10 @@ class UserStore(Protocol):
         """Return the user of the population whose primary address folds to the same."""
 
     def replace(self, user: User) -> None:
-        """Keep new values of a user that exists. Raises AlreadyExists like `add`; a changed address frees the old."""
+        """Keep new values of a user that exists, copied ones (last login time, second factor) excepted.
+
+        Raises AlreadyExists like `add`; a changed address frees the old.
+        """
 
     def set_last_login(self, user: User) -> None:
         """Keep the user's last login time and nothing else."""

@@ -250,6 +250,7 @@ def user_to_wire(value: User) -> user_pb2.User:
         suspension_reason=value.suspension_reason,
         locked=value.locked,
         last_login_time=None if value.last_login_time is None else instant_to_wire(value.last_login_time),
+        mfa_enabled=value.mfa_enabled,
         **_entity_to_wire(value),
     )
 
@@ -274,6 +275,7 @@ def user_from_wire(message: user_pb2.User) -> User:
         state=USER_STATES[message.state],
         suspension_reason=message.suspension_reason,
         last_login_time=instant_from_wire(message.last_login_time) if has_logged_in else None,
+        mfa_enabled=message.mfa_enabled,
         **_entity_from_wire(message),
     )
 

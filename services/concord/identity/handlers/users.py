@@ -128,4 +128,5 @@ def _filter(request: ListUsersRequest) -> UserFilter:
         text=searched(request.text, "text"),
         tag=searched(request.tag, "tag"),
         editable=flag(request, "editable"),
+        mfa_enabled=flag(request, "mfa_enabled"),
     )

@@ -1,5 +1,6 @@
 """Which rows a decided call may touch, and which quotas bound what it makes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from concord.identity.store import IdentityStore
@@ -60,7 +61,9 @@ def require_everything(reach: Reach, permission: str) -> None:
         raise Denied(permission)
 
 
-def check_quota(store: IdentityStore, organization_id: OrganizationId, name: str, current: int) -> None:
+def check_quota(
+    store: IdentityStore, organization_id: OrganizationId, name: str, count: Callable[[OrganizationId], int]
+) -> None:
     """Raise QuotaExceeded when there is no room for one more.
 
     Called in the write's own unit, and units of one organization never overlap: parallel
@@ -68,5 +71,8 @@ def check_quota(store: IdentityStore, organization_id: OrganizationId, name: str
     """
     quota = store.quotas.find(organization_id, name)
     limit = DEFAULT_LIMITS[name] if quota is None else quota.limit
-    if limit is not None and current >= limit:
+    if limit is None:
+        return
+    current = count(organization_id)
+    if current >= limit:
         raise QuotaExceeded(name, limit, current)

@@ -26,8 +26,7 @@ def create_application(unit: Unit[IdentityStore], draft: ApplicationDraft) -> Ap
         update_time=unit.now,
     )
     application = apply_draft(blank, draft, ALL_APPLICATION_FIELDS)
-    current = unit.store.applications.count_counted(unit.organization_id)
-    check_quota(unit.store, unit.organization_id, "applications", current)
+    check_quota(unit.store, unit.organization_id, "applications", unit.store.applications.count_counted)
     unit.store.applications.add(application)
     unit.record(Change("application.created", "application", application.id, application.name, after=application))
     return application

@@ -28,8 +28,7 @@ def create_project(unit: Unit[IdentityStore], draft: ProjectDraft) -> Project:
         draft,
         ALL_PROJECT_FIELDS,
     )
-    current = unit.store.projects.count_counted(unit.organization_id)
-    check_quota(unit.store, unit.organization_id, "projects", current)
+    check_quota(unit.store, unit.organization_id, "projects", unit.store.projects.count_counted)
     unit.store.projects.add(project)
     unit.record(Change("project.created", "project", project.id, project.name, after=project))
     return project

@@ -33,8 +33,7 @@ def create_user(unit: Unit[IdentityStore], draft: UserDraft) -> User:
         message = "an organization has one owner, born with it"
         raise Precondition(Reason.OWNER_PROTECTED, message, "user")
     user = make_user(unit.store, unit.organization_id, draft, draft.kind or UserKind.MEMBER, unit.now)
-    current = unit.store.users.count_counted(unit.organization_id)
-    check_quota(unit.store, unit.organization_id, "users", current)
+    check_quota(unit.store, unit.organization_id, "users", unit.store.users.count_counted)
     unit.store.users.add(user)
     unit.record(Change("user.created", "user", user.id, user.username, after=user))
     return user

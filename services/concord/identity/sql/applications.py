@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, case, delete, func, insert, select, update
 from concord.identity.model import Application, ApplicationState
 from concord.identity.rules import fold
 from concord.identity.sql.shared import (
+    add_tags,
     carries_tag,
     contains,
     drop_tags,
@@ -63,7 +64,7 @@ class SqlApplicationStore:
     def add(self, new: Application) -> None:
         """Keep a new application."""
         self._connection.execute(_ADD, {**_columns(new), "api_key_count": new.api_key_count})
-        keep_tags(self._connection, new.organization_id, _TYPE, new.id, new.tags)
+        add_tags(self._connection, new.organization_id, _TYPE, new.id, new.tags)
 
     def find(self, organization_id: OrganizationId, application_id: ApplicationId) -> Application | None:
         """Return the application."""

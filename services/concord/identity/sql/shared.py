@@ -90,6 +90,13 @@ def keep_tags(
 ) -> None:
     """Make these the tags that the resource is found by."""
     drop_tags(connection, organization_id, resource_type, resource_id)
+    add_tags(connection, organization_id, resource_type, resource_id, tags)
+
+
+def add_tags(
+    connection: Connection, organization_id: OrganizationId, resource_type: str, resource_id: str, tags: Sequence[str]
+) -> None:
+    """Let a resource that has no tags yet be found by these."""
     if tags:
         rows = [
             {

@@ -112,6 +112,7 @@ user = Table(
     Column("state", Text, nullable=False),
     Column("suspension_reason", Text, nullable=False),
     Column("last_login_time", Instant),
+    Column("mfa_enabled", Boolean, nullable=False),
     # The folded texts that a search looks through, one a line.
     Column("search", Text, nullable=False),
     *_entity(),

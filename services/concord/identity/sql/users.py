@@ -11,6 +11,7 @@ from sqlalchemy import and_, bindparam, delete, func, insert, literal, select, u
 from concord.identity.model import Population, User, UserKind, UserState
 from concord.identity.rules import fold
 from concord.identity.sql.shared import (
+    add_tags,
     carries_tag,
     contains,
     drop_tags,
@@ -88,6 +89,7 @@ _LIST: Final = Listing(
         "text": contains(user.c.search, "text"),
         "tag": carries_tag(user, _TYPE),
         "editable": user.c.editable == bindparam("editable"),
+        "mfa_enabled": user.c.mfa_enabled == bindparam("mfa_enabled"),
     },
 )
 
@@ -101,10 +103,10 @@ class SqlUserStore:
     def add(self, new: User) -> None:
         """Keep a new user."""
         with _taken(new):
-            self._connection.execute(_ADD, {**_columns(new), "last_login_time": new.last_login_time})
+            self._connection.execute(_ADD, {**_columns(new), **_copies(new)})
             if new.primary_email:
                 self._add_address(new)
-        keep_tags(self._connection, new.organization_id, _TYPE, new.id, new.tags)
+        add_tags(self._connection, new.organization_id, _TYPE, new.id, new.tags)
 
     def find(self, organization_id: OrganizationId, user_id: UserId) -> User | None:
         """Return the user."""
@@ -128,7 +130,7 @@ class SqlUserStore:
         return None if row is None else _user(row)
 
     def replace(self, changed: User) -> None:
-        """Keep new values; the last login time is not the caller's to set."""
+        """Keep new values; what is copied from elsewhere is not the caller's to set."""
         before = self.find(changed.organization_id, changed.id)
         values = _columns(changed)
         del values["id"], values["organization_id"]
@@ -165,6 +167,7 @@ class SqlUserStore:
             "text": pattern(chosen.text),
             "tag": chosen.tag or None,
             "editable": chosen.editable,
+            "mfa_enabled": chosen.mfa_enabled,
         }
         return _LIST.page(self._connection, request, filters, _user)
 
@@ -226,6 +229,10 @@ def _columns(value: User) -> dict[str, Any]:
     }
 
 
+def _copies(value: User) -> dict[str, Any]:
+    return {"last_login_time": value.last_login_time, "mfa_enabled": value.mfa_enabled}
+
+
 def _user(row: Any) -> User:
     return User(
         id=row.id,
@@ -244,5 +251,6 @@ def _user(row: Any) -> User:
         state=UserState(row.state),
         suspension_reason=row.suspension_reason,
         last_login_time=row.last_login_time,
+        mfa_enabled=row.mfa_enabled,
         **entity_fields(row),
     )

@@ -105,6 +105,7 @@ def _create_principals() -> None:
         sa.Column("state", Text, nullable=False),
         sa.Column("suspension_reason", Text, nullable=False),
         sa.Column("last_login_time", Instant),
+        sa.Column("mfa_enabled", sa.Boolean, nullable=False),
         sa.Column("search", Text, nullable=False),
         sa.Column("attributes", Json, nullable=False),
         sa.Column("catalogue", Text, nullable=False),
