@@ -211,7 +211,7 @@ async def test_a_cancelled_unit_is_dropped_before_it_starts(database_engines: Op
         started.set()
         gate.wait(10)
 
-    waiting = asyncio.create_task(database.write("o", wait))
+    waiting = asyncio.create_task(database.write("o", wait, aside=True))
     await asyncio.to_thread(started.wait, 10)
     given_up = asyncio.create_task(database.write("o", add("given up")))
     await asyncio.sleep(0)
@@ -234,7 +234,7 @@ async def test_a_unit_that_has_started_commits_although_its_caller_gave_up(datab
         gate.wait(10)
         return add("slow")(connection)
 
-    waiting = asyncio.create_task(database.write("o", slow))
+    waiting = asyncio.create_task(database.write("o", slow, aside=True))
     await asyncio.to_thread(started.wait, 10)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
@@ -247,7 +247,7 @@ async def test_a_unit_that_has_started_commits_although_its_caller_gave_up(datab
 async def test_too_long_a_queue_refuses_at_once(database_engines: OpenDatabase):
     database = await database_engines(METADATA, queue_limit=3)
     gate = threading.Event()
-    waiting = [asyncio.create_task(database.write("o", lambda connection: gate.wait(10))) for _ in range(3)]
+    waiting = [asyncio.create_task(database.write("o", lambda connection: gate.wait(10), aside=True)) for _ in range(3)]
     await asyncio.sleep(0)
 
     with pytest.raises(RateLimited):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ async def queue_together(database, *units):
         started.set()
         gate.wait(10)
 
-    holding = asyncio.create_task(database.write(None, hold))
+    holding = asyncio.create_task(database.write(None, hold, aside=True))
     await asyncio.to_thread(started.wait, 10)
     tasks = [asyncio.create_task(database.write(None, unit)) for unit in units]
     await asyncio.sleep(0)
@@ -209,4 +210,26 @@ async def test_a_reading_connection_cannot_write(tmp_path):
     connection = sqlite3.connect(tmp_path / "service.db")
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
+    await database.close()
+
+
+async def test_a_foreign_writer_does_not_stop_the_loop(tmp_path):
+    database = await open_sqlite(tmp_path, METADATA)
+    foreign = sqlite3.connect(tmp_path / "service.db", isolation_level=None)
+    foreign.execute("BEGIN IMMEDIATE")
+    beginning = time.perf_counter()
+    waiting = asyncio.create_task(database.write(None, add(1)))
+    longest = 0.0
+    for _ in range(20):
+        before = time.perf_counter()
+        await asyncio.sleep(0.01)
+        longest = max(longest, time.perf_counter() - before)
+    assert not waiting.done()
+    foreign.execute("COMMIT")
+    await waiting
+    foreign.close()
+
+    assert longest < 0.5
+    assert time.perf_counter() - beginning < 5
+    assert await ids(database) == [1]
     await database.close()

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import grpc
 import grpc.aio
 import pytest
-from things import METADATA, Things, WriteThingRequest, adding, copy, pack, snapshot
 
 from concord.common.v1.change_feed_service_pb2 import WatchRequest
 from concord.common.v1.change_feed_service_pb2_grpc import add_ChangeFeedServiceServicer_to_server
@@ -24,6 +23,7 @@ from concord.kernel.rpc.inprocess import InProcessChannel, InProcessServer
 from concord.kernel.rpc.server import Listener, build_grpc_server
 from databases import OpenDatabase
 from fakes import START, FeedChannel, calling, open_units
+from things import METADATA, Things, WriteThingRequest, adding, copy, pack, snapshot
 
 
 @pytest.fixture
@@ -129,6 +129,22 @@ async def test_an_awaited_answer_waits_too_and_an_ordinary_one_does_not(producer
         assert not await write(producer, "ordinary")
         assert await write(producer, "awaited", awaited=True)
         gate.set()
+
+
+async def test_ordinary_changes_gather_on_a_page_until_one_is_urgent(producer, copies, monkeypatch):
+    monkeypatch.setattr("concord.kernel.feed.producer.GATHER_SECONDS", 3600)
+    monkeypatch.setattr("concord.kernel.feed.producer.CROWD", 1)
+    async with following(copies, FeedChannel(producer.feed)):
+        await registered(producer)
+        await write(producer, "first", awaited=True)
+        for name in ("second", "third"):
+            await write(producer, name)
+        await asyncio.sleep(0.05)
+        assert await names(copies) == ["first"]
+
+        assert not await write(producer, "urgent", awaited=True)
+
+        assert await names(copies) == ["first", "second", "third", "urgent"]
 
 
 async def test_without_consumers_nothing_is_spreading(producer):

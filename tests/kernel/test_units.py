@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
-from things import METADATA, Things, WriteThingRequest, adding, pack, snapshot
 
 from concord.common.v1.change_pb2 import ChangeEvent
 from concord.common.v1.principal_pb2 import PrincipalRef as PrincipalMessage
@@ -18,6 +17,7 @@ from concord.kernel.principal import PrincipalKind, PrincipalRef, Reach, TargetC
 from concord.kernel.units import Change
 from databases import OpenDatabase
 from fakes import CALLER, ORGANIZATION, OTHER_ORGANIZATION, START, calling, open_units
+from things import METADATA, Things, WriteThingRequest, adding, pack, snapshot
 
 SOMEBODY = PrincipalRef(PrincipalKind.USER, "44444444-4444-4444-8444-444444444444")
 

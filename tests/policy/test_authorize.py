@@ -9,7 +9,7 @@ import pytest
 from concord.identity.v1.user_pb2 import User
 from concord.kernel.errors import Reason, Unauthenticated
 from concord.kernel.principal import PrincipalKind, PrincipalRef, TargetClass
-from concord.policy.model import EVERYONE
+from concord.policy.model import EVERYONE, Boundary, BoundaryKind, Effect, Statement
 
 from .conftest import OWNER, World, allow, deleted, epoch_event, in_group, key_event, new_user, rule, session_event
 
@@ -265,3 +265,14 @@ async def test_the_deployments_administrator_passes_and_other_services_do_not(wo
 
 async def test_rights_frozen_elsewhere_are_no_rights_here(world: World) -> None:
     assert not await world.allows(OWNER, "identity.users.list", passport={"rights_snapshot_id": "x"})
+
+
+async def test_a_deny_within_a_place_that_is_not_known_of_the_resource_denies(world: World) -> None:
+    user, group = await world.user(), await world.group()
+    within = Boundary(BoundaryKind.GROUP_SUBTREE, group_id=group)
+    deny = Statement(id="", effect=Effect.DENY, permissions=("identity.users.update",), boundary=within)
+    await world.policy(user, allow("identity.users.*"), deny)
+
+    # Nobody says in which groups the user lies, so it may lie in this one.
+    assert not await world.allows(user, "identity.users.update", resource_id=str(uuid.uuid4()))
+    assert await world.allows(user, "identity.users.list")

@@ -1,10 +1,12 @@
 """What happens elsewhere, and what follows from it here."""
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from concord.credentials.v1.oauth_client_pb2 import OAuthClient
 from concord.groups.v1.group_pb2 import Group
 from concord.identity.v1.application_pb2 import Application
 from concord.identity.v1.organization_pb2 import ORGANIZATION_STATE_SUSPENDED, Organization
@@ -14,10 +16,11 @@ from concord.kernel import ids
 from concord.kernel.errors import Reason, Unauthenticated
 from concord.kernel.ids import GroupId, PolicyId
 from concord.kernel.paging import PageRequest
+from concord.kernel.rpc.wire import principal_to_wire
 from concord.policy.model import NOBODY, PolicyFilter, SubjectKind
 from fakes import ORGANIZATION
 
-from .conftest import OWNER, World, allow, deleted, event, in_group, key_event, rule
+from .conftest import OWNER, World, allow, deleted, epoch_event, event, in_group, key_event, rule
 
 ALL = PageRequest(order=(("name", False),))
 
@@ -142,3 +145,78 @@ async def test_applying_a_page_twice_is_applying_it_once(world: World) -> None:
 
     after = await world.ask(lambda store: store.find_policy(ORGANIZATION, policy.id))
     assert (after.subject.kind, after.version) == (SubjectKind.NONE, 2)
+
+
+async def test_a_deleted_client_ends_the_passports_made_from_it(world: World) -> None:
+    application, client = await world.application(), str(uuid.uuid4())
+    await world.policy(application, allow("identity.users.list"))
+    passport = {"api_key_id": client}
+    assert await world.allows(application, "identity.users.list", passport=passport)
+
+    bearer = principal_to_wire(application)
+    gone = event("oauth_client.deleted", OAuthClient(id=client, bearer=bearer), gone=True)
+    await world.apply("credentials", gone)
+
+    with pytest.raises(Unauthenticated) as refused:
+        await world.allows(application, "identity.users.list", passport=passport)
+    assert refused.value.reason is Reason.CREDENTIAL_REVOKED
+
+
+async def test_a_deleted_client_that_acts_for_nobody_ends_nothing(world: World) -> None:
+    before = await world.ask(lambda store: store.stamps(ORGANIZATION, OWNER))
+
+    await world.apply("credentials", event("oauth_client.deleted", OAuthClient(id=str(uuid.uuid4())), gone=True))
+
+    assert await world.ask(lambda store: store.stamps(ORGANIZATION, OWNER)) == before
+
+
+@pytest.mark.parametrize("minutes", [1, 4, 60])
+async def test_no_passport_outlives_an_expiry_that_was_set_after_it(world: World, minutes: int) -> None:
+    user, key = await world.user(), str(uuid.uuid4())
+    await world.policy(user, allow("identity.users.list"))
+    made = {"api_key_id": key, "issue_time": world.clock.now()}
+    world.clock.advance(timedelta(seconds=1))
+    expire_time = world.clock.now() + timedelta(minutes=minutes)
+
+    await world.apply(
+        "credentials", key_event("api_key.updated", key, user, expire_time=expire_time, state="API_KEY_STATE_ACTIVE")
+    )
+
+    if minutes == 60:
+        # It ends by itself before the key does.
+        assert await world.allows(user, "identity.users.list", passport=made)
+        return
+    with pytest.raises(Unauthenticated) as refused:
+        await world.allows(user, "identity.users.list", passport=made)
+    assert refused.value.reason is Reason.CREDENTIAL_REVOKED
+    world.clock.advance(timedelta(seconds=1))
+    # One that was made since has the end in it.
+    assert await world.allows(user, "identity.users.list", passport={"api_key_id": key})
+
+
+async def test_an_epoch_voids_passports_made_until_it_was_there_to_be_read(world: World) -> None:
+    user, session = await world.user(), str(uuid.uuid4())
+    await world.policy(user, allow("identity.users.list"))
+    raised = world.clock.now()
+    # The write waited for its turn; meanwhile the session was still good.
+    world.clock.advance(timedelta(seconds=2))
+    made = {"session_id": session, "issue_time": world.clock.now()}
+    world.clock.advance(timedelta(seconds=1))
+
+    await world.apply("credentials", epoch_event(user, raised))
+
+    with pytest.raises(Unauthenticated):
+        await world.allows(user, "identity.users.list", passport=made)
+    world.clock.advance(timedelta(seconds=1))
+    assert await world.allows(user, "identity.users.list", passport={"session_id": session})
+
+
+async def test_an_epoch_that_arrives_late_does_not_void_what_was_made_long_after_it(world: World) -> None:
+    user, session = await world.user(), str(uuid.uuid4())
+    await world.policy(user, allow("identity.users.list"))
+    raised = world.clock.now()
+    world.clock.advance(timedelta(minutes=3))
+
+    await world.apply("credentials", epoch_event(user, raised))
+
+    assert await world.allows(user, "identity.users.list", passport={"session_id": session})

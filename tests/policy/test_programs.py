@@ -8,10 +8,11 @@ import pytest
 
 from concord.groups.v1.group_pb2 import Group
 from concord.kernel.ids import PolicyId
-from concord.kernel.principal import TargetClass
+from concord.kernel.principal import PrincipalRef, TargetClass
 from concord.policy.checks import Check
 from concord.policy.model import EVERYONE, NOBODY
 from concord.policy.operations.policies import Patch, delete_policy, set_statements, update_policy
+from concord.policy.programs import MAX_VERDICTS, Entry
 
 from .conftest import OWNER, World, allow, deleted, in_group
 
@@ -71,6 +72,75 @@ async def test_principals_with_the_same_sources_share_one_program(world: World) 
     assert entries[2] is not None
     assert entries[0].program is entries[1].program
     assert entries[0].program is not entries[2].program
+
+
+async def _entry(world: World, principal: PrincipalRef) -> Entry:
+    entry = await world.programs.find(world.question(principal, GET).passport.organization_id, principal)
+    assert entry is not None
+    return entry
+
+
+async def test_a_repeated_question_is_answered_with_the_same_verdict(world: World) -> None:
+    user = await world.user()
+    await world.policy(user, allow(GET))
+    question = world.question(user, GET)
+
+    first = await world.authorizer.authorize(question)
+
+    assert await world.authorizer.authorize(question) is first
+    assert list((await _entry(world, user)).verdicts.values()) == [first]
+
+
+@pytest.mark.parametrize(
+    "condition", ['request.ip == "192.0.2.1"', "request.mfa", 'request.user_agent == "a"', 'resource.id == "x"']
+)
+async def test_answers_that_look_at_circumstances_are_never_remembered(world: World, condition: str) -> None:
+    user = await world.user()
+    await world.policy(user, allow(GET, condition=condition))
+    fitting = {"caller_address": "192.0.2.1", "mfa": True, "caller_agent": "a"}
+    other = {"caller_address": "192.0.2.2", "mfa": False, "caller_agent": "b"}
+
+    asked = [(fitting, "x"), (other, "y"), (fitting, "x"), (other, "y")]
+    answers = [await world.allows(user, GET, passport=passport, resource_id=thing) for passport, thing in asked]
+
+    assert answers == [True, False, True, False]
+    assert not (await _entry(world, user)).verdicts
+
+
+async def test_one_condition_among_many_rights_keeps_every_answer_from_being_remembered(world: World) -> None:
+    user = await world.user()
+    await world.policy(user, allow(GET), allow(LIST, condition="request.mfa"))
+
+    assert await world.allows(user, GET)
+    assert [await world.allows(user, LIST, passport={"mfa": mfa}) for mfa in (True, False, True)] == [True, False, True]
+    assert not (await _entry(world, user)).verdicts
+
+
+async def test_questions_that_differ_in_anything_that_counts_do_not_share_an_answer(world: World) -> None:
+    user, other = await world.user(), await world.user()
+    await world.policy(user, allow("identity.own_users.get"))
+    own = {"classes": (TargetClass.OWN,), "rpc": "concord.identity.v1.UserService/GetUser"}
+
+    assert await world.allows(user, GET, target=user, **own)
+    assert not await world.allows(user, GET, target=other, **own)
+    assert not await world.allows(user, GET, target=user, passport={"ceiling": (LIST,)}, **own)
+    assert not await world.allows(user, GET, target=user, operation="scaleway/DeleteUser", **own)
+    assert not await world.allows(user, GET)
+    assert await world.allows(user, GET, target=user, **own)
+
+
+async def test_remembered_answers_stay_few_and_short(world: World) -> None:
+    user = await world.user()
+    await world.policy(user, allow(GET))
+
+    for number in range(3 * MAX_VERDICTS):
+        await world.allows(user, GET, update_mask=(f"field{number}",))
+        await world.allows(user, GET, update_mask=("x" * 1000, str(number)))
+        await world.allows(user, GET, pinned={"field": "x" * 1000 + str(number)})
+
+    kept = (await _entry(world, user)).verdicts
+    assert len(kept) == MAX_VERDICTS
+    assert all(len(repr(key)) < 1000 for key in kept)
 
 
 async def test_kb01_the_ceiling_of_one_credential_never_answers_for_another(world: World) -> None:

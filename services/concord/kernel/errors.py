@@ -25,7 +25,7 @@ class Reason(StrEnum):
     """The names of `concord.common.v1.ErrorReason`, without prefix."""
 
     INVALID_FIELDS = "INVALID_FIELDS"
-    INVALID_PAGE_TOKEN = "INVALID_PAGE_TOKEN"
+    INVALID_PAGE_TOKEN = "INVALID_PAGE_TOKEN"  # noqa: S105 (a reason, no secret)
     RESOURCE_NOT_FOUND = "RESOURCE_NOT_FOUND"
     RESOURCE_ALREADY_EXISTS = "RESOURCE_ALREADY_EXISTS"
     REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
@@ -64,6 +64,21 @@ class Violation:
     rule: str = "format"
 
 
+# Errors travel in metadata, of which clients take eight kilobytes, and say things twice there.
+_MAX_SHOWN = 256
+_MAX_TOLD = 2000
+
+
+def _fitting(violations: tuple[Violation, ...]) -> tuple[Violation, ...]:
+    """Return as many violations as an error has room for, and at least one."""
+    room = _MAX_TOLD
+    for number, each in enumerate(violations):
+        room -= len(each.field) + len(each.description) + len(each.rule)
+        if room < 0:
+            return violations[: max(number, 1)]
+    return violations
+
+
 class ConcordError(Exception):
     """A failure with a reason. The message is for people, lower case, without secrets."""
 
@@ -78,9 +93,10 @@ class Invalid(ConcordError):
     """The request is malformed; each violation names a field."""
 
     def __init__(self, *violations: Violation, reason: Reason = Reason.INVALID_FIELDS, message: str = "") -> None:
-        text = message or "; ".join(f"{v.field}: {v.description}" for v in violations) or "the request is malformed"
+        told = _fitting(violations)
+        text = message or "; ".join(f"{v.field}: {v.description}" for v in told) or "the request is malformed"
         super().__init__(reason, text)
-        self.violations = violations
+        self.violations = told
 
 
 class Unauthenticated(ConcordError):
@@ -110,6 +126,8 @@ class NotFound(ConcordError):
     """There is no such thing in the caller's organization."""
 
     def __init__(self, resource_type: str, resource_id: str) -> None:
+        # What was looked for is the caller's text, of any length.
+        resource_id = resource_id[:_MAX_SHOWN]
         super().__init__(Reason.RESOURCE_NOT_FOUND, f"no {resource_type} `{resource_id}` in this organization")
         self.resource_type = resource_type
         self.resource_id = resource_id

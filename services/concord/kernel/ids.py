@@ -4,6 +4,8 @@ An id is the canonical text of a UUID (lower case, hyphens). Two spellings can
 therefore never name one thing, whatever collation a database has.
 """
 
+import hashlib
+import os
 import re
 import uuid
 from typing import Any, NewType, TypeVar
@@ -51,9 +53,19 @@ def parse(kind: Any, text: str, field: str) -> Any:
 
 def new(kind: Any) -> Any:
     """Return a fresh random id of the given NewType."""
-    return kind(str(uuid.uuid4()))
+    return kind(_text(os.urandom(16), 0x40))
 
 
 def derive(kind: Any, *names: str) -> Any:
     """Return the id that always belongs to these names."""
-    return kind(str(uuid.uuid5(_DERIVED, "\x1f".join(names))))
+    digest = hashlib.sha1(_DERIVED.bytes + "\x1f".join(names).encode(), usedforsecurity=False).digest()
+    return kind(_text(digest, 0x50))
+
+
+def _text(random: bytes, version: int) -> str:
+    """Return a UUID's text. The library's own class makes the same with five times the work."""
+    octets = bytearray(random[:16])
+    octets[6] = octets[6] & 0x0F | version
+    octets[8] = octets[8] & 0x3F | 0x80
+    digits = octets.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

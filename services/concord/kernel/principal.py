@@ -24,6 +24,10 @@ class PrincipalRef:
     kind: PrincipalKind
     id: str
 
+    def __hash__(self) -> int:
+        # Ids hardly ever meet across kinds, and hashing an enum's member costs more than the rest of a look-up.
+        return hash(self.id)
+
 
 @dataclass(frozen=True, slots=True)
 class Passport:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from google.protobuf.message import Message
 from sqlalchemy import bindparam, insert, select, update
@@ -27,11 +27,15 @@ if TYPE_CHECKING:
     from concord.kernel.feed.consumer import Consumer
     from concord.kernel.feed.producer import Feed
 
+_EVERYTHING: Final = Reach()
+
 S = TypeVar("S")
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 
 _ANY_PREFIX: Final = "type.googleapis.com/"
+# Longer pages take too long for the event loop.
+_SHORT_PAGE: Final = 64
 
 _CURSOR = select(feed_cursor.c.revision).where(feed_cursor.c.source == bindparam("source"))
 # Locked so that two processes of one service cannot apply the same page side by side.
@@ -81,6 +85,20 @@ class Unit(Generic[S]):
     def require_target(self, principal: PrincipalRef) -> None:
         """Raise Denied unless the decision admits a thing of this principal."""
         self.admit(principal)
+
+
+class _Following(Unit[S]):
+    """A unit that follows from a change: its author is whoever made that, by no rpc of this service."""
+
+    # Read from its message only when asked for: most of what is followed changes nothing of one's own.
+    @property
+    def author(self) -> Author:
+        """Who made the change."""
+        return replace(author_from_wire(self._author), rpc="")
+
+    @author.setter
+    def author(self, message: Any) -> None:
+        self._author = message
 
 
 @dataclass(slots=True)
@@ -219,23 +237,23 @@ class Units(Generic[S]):
             return outcome, None
         revision = written.revision if outcome.committed is None else outcome.committed
         if written.revision is not None:
-            self.feed.advance(written.revision)
+            self.feed.advance(written.revision, urgent=outcome.awaited)
         return outcome, revision
 
     async def system(self, organization_id: OrganizationId, operation: Callable[[Unit[S]], T], author: Author) -> T:
         """Run an operation that no call asked for: sweeps, births. Its changes are published, nothing waits."""
         now = self.clock.now()
 
-        def body(connection: Connection) -> T:
+        def body(connection: Connection) -> tuple[T, bool]:
             unit = Unit(self._store(connection), organization_id, now, author, Reach())
             value = operation(unit)
-            self._publish(connection, unit)
-            return value
+            return value, self._publish(connection, unit)
 
-        written = await self.database.write(organization_id, body)
+        written = await self.database.write(organization_id, body, aside=True)
+        value, urgent = written.value
         if written.revision is not None:
-            self.feed.advance(written.revision)
-        return written.value
+            self.feed.advance(written.revision, urgent=urgent)
+        return value
 
     async def cursor(self, source: str) -> int:
         """Return up to where a source's changes have been applied here."""
@@ -255,7 +273,9 @@ class Units(Generic[S]):
             return await self.cursor(source)
         now = self.clock.now()
 
-        def body(connection: Connection) -> int:
+        def body(connection: Connection) -> tuple[int, bool]:
+            urgent = False
+            store = self._store(connection)
             known = connection.execute(_CURSOR_LOCKED, {"source": source}).scalar()
             cursor = known or 0
             for event in events:
@@ -263,22 +283,22 @@ class Units(Generic[S]):
                     continue
                 cursor = event.revision
                 organization = OrganizationId(event.organization_id)
-                author = replace(author_from_wire(event.author), rpc="")
-                unit = Unit(self._store(connection), organization, now, author, Reach())
+                unit = _Following(store, organization, now, cast(Any, event.author), _EVERYTHING)
                 fn(unit, event)
-                self._publish(connection, unit)
+                urgent = self._publish(connection, unit) or urgent
             if known is None:
                 connection.execute(_NEW_CURSOR, {"source": source, "revision": cursor})
             elif cursor > known:
                 connection.execute(_MOVE_CURSOR, {"of": source, "to": cursor})
-            return cursor
+            return cursor, urgent
 
         # Every organization on the page: effects must not overlap with what its callers write.
         key = tuple(sorted({event.organization_id for event in events}))
-        written = await self.database.write(key, body)
+        written = await self.database.write(key, body, aside=len(events) > _SHORT_PAGE)
+        cursor, urgent = written.value
         if written.revision is not None:
-            self.feed.advance(written.revision)
-        return written.value
+            self.feed.advance(written.revision, urgent=urgent)
+        return cursor
 
     def _publish(self, connection: Connection, unit: Unit[S]) -> bool:
         """Put the unit's changes into the outbox; tell whether the answer must wait for consumers."""

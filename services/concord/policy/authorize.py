@@ -3,7 +3,7 @@
 `DirectAuthorizer` answers inside the policy process; `handlers.py` serves the same to the others.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -26,6 +26,8 @@ SYSTEM_ROLE: Final = "system"
 # Asking about oneself needs to be somebody and nothing else (no right, no scope).
 ALWAYS_OWN: Final = frozenset({"policy.decisions.check"})
 _MAX_AGENT: Final = 255
+# Keys hold texts of the caller's; long ones are not worth their room.
+_MAX_KEY: Final = 512
 _IMPLIED: Final = frozenset({TargetClass.ANY, TargetClass.OWN})
 _ALL_CLASSES: Final = frozenset(TargetClass)
 _NO_CONTEXT: Final = Context()
@@ -60,10 +62,21 @@ class DirectAuthorizer:
         if passport.rights_snapshot_id:
             # Rights that were frozen elsewhere are not known here, so there are none.
             return _REFUSED
+        key = None if entry.looks_at_context else _key(question, entry)
+        if key is None:
+            return await self._work_out(question, entry, now)
+        verdict = entry.verdicts.get(key)
+        if verdict is None:
+            verdict = await self._work_out(question, entry, now)
+            entry.remember(key, verdict)
+        return verdict
+
+    async def _work_out(self, question: Question, entry: Entry, now: datetime) -> Verdict:
         if question.operation:
             refusal = _refusal(question, find_operation(question.operation))
             if refusal:
                 return Verdict(allowed=False, refusal=refusal)
+        organization_id = entry.standing.organization.id
         name = ""
         if entry.looks_at_names and question.resource_id:
             kind = resource_type(question.permission)
@@ -142,6 +155,29 @@ class _Asked:
             self._context,
         )
         return decide(self._entry.program, request, self._ceiling)
+
+
+def _key(question: Question, entry: Entry) -> Hashable:
+    """Return all that an answer rests on beside the entry, where it rests on no circumstance; None if that is too long.
+
+    Whom the call is about counts by class alone, and the passport by its ceiling: that it is good was
+    found before, and rights do not look at which of a principal's credentials is used.
+    """
+    pinned = tuple(question.pinned.items()) if question.pinned else ()
+    mask = question.update_mask
+    if (mask or pinned) and sum(map(len, mask)) + sum(len(name) + len(value) for name, value in pinned) > _MAX_KEY:
+        return None
+    target_class = None if question.target is None or not question.classes else _class_of(question, entry)
+    return (
+        question.rpc,
+        question.permission,
+        question.classes,
+        target_class,
+        question.operation,
+        mask,
+        pinned,
+        question.passport.ceiling,
+    )
 
 
 def class_permission(permission: str, target_class: TargetClass) -> str:

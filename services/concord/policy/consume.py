@@ -1,10 +1,11 @@
 """Applies what identity, groups and credentials committed: replicas first, then what follows from them."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from concord.common.v1.change_pb2 import ChangeEvent
 from concord.credentials.v1.api_key_pb2 import ApiKey, ApiKeyState
+from concord.credentials.v1.oauth_client_pb2 import OAuthClient
 from concord.credentials.v1.session_pb2 import Session, SessionEpoch
 from concord.groups.v1.group_pb2 import Group
 from concord.groups.v1.membership_pb2 import Membership
@@ -33,6 +34,9 @@ from concord.policy.store import PolicyStore
 
 # Twice the longest life of a passport: what ended longer ago cannot come back with one.
 REMEMBER_ENDED = timedelta(minutes=10)
+LONGEST_PASSPORT = timedelta(minutes=5)
+# No call is served for longer, so no change is committed later than this after its instant.
+LONGEST_CALL = timedelta(minutes=1)
 
 _ORGANIZATION_STATES = {
     WireOrganizationState.ORGANIZATION_STATE_SUSPENDED: OrganizationState.SUSPENDED,
@@ -69,16 +73,54 @@ def apply_groups(unit: Unit[PolicyStore], event: ChangeEvent) -> None:
 
 def apply_credentials(unit: Unit[PolicyStore], event: ChangeEvent) -> None:
     """Remember what ended as long as a passport made from it may be around."""
-    ended = _ended(event)
-    if ended is None:
-        return
     if event.type == "api_key.updated":
-        key = _unpack(event, ApiKey)
-        if key is None or key.state != ApiKeyState.API_KEY_STATE_SUSPENDED:
-            unit.store.delete_ended(unit.organization_id, ended)
-            return
+        _apply_changed_key(unit, event)
+        return
+    ended = _ended(unit, event)
+    if ended is not None:
+        _remember(unit, ended)
+
+
+def _remember(unit: Unit[PolicyStore], ended: EndedCredential) -> None:
     unit.store.purge_ended(unit.now - REMEMBER_ENDED)
     unit.store.put_ended(unit.organization_id, ended)
+
+
+def _apply_changed_key(unit: Unit[PolicyStore], event: ChangeEvent) -> None:
+    key = _unpack(event, ApiKey)
+    bearer = None if key is None else principal_from_wire(key.bearer)
+    if bearer is None:
+        return
+    time = instant_from_wire(event.time)
+    suspended = EndedCredential(EndedKind.API_KEY, event.resource_id, bearer, time)
+    if key.state == ApiKeyState.API_KEY_STATE_SUSPENDED:
+        _remember(unit, suspended)
+    else:
+        unit.store.delete_ended(unit.organization_id, suspended)
+    if _may_be_outlived(event, key):
+        # Those made up to now do not know the end; one that is made again does.
+        _remember(unit, EndedCredential(EndedKind.API_KEY_EPOCH, event.resource_id, bearer, _settled(unit, time)))
+
+
+def _may_be_outlived(event: ChangeEvent, key: ApiKey) -> bool:
+    """Tell whether a passport made before this change may be good for longer than the key is now."""
+    if not key.HasField("expire_time"):
+        return False
+    before = ApiKey()
+    known = event.before.Unpack(before) and before.HasField("expire_time")
+    if known and instant_from_wire(before.expire_time) <= instant_from_wire(key.expire_time):
+        return False
+    # Later than any of them ends, however late this change was settled.
+    return instant_from_wire(key.expire_time) < instant_from_wire(event.time) + LONGEST_PASSPORT + LONGEST_CALL
+
+
+def _settled(unit: Unit[PolicyStore], time: datetime) -> datetime:
+    """Return an instant by which a change of that time was surely there to be read.
+
+    A change bears the instant at which its call began. Until it was committed, credentials were
+    still examined as if it had not been made, so passports that are a little younger are void too.
+    """
+    return max(time, min(unit.now, time + LONGEST_CALL))
 
 
 def _apply_organization(unit: Unit[PolicyStore], event: ChangeEvent) -> None:
@@ -155,14 +197,22 @@ def _apply_membership(unit: Unit[PolicyStore], event_type: str, membership: Memb
         unit.store.put_membership(unit.organization_id, group_id, member)
 
 
-def _ended(event: ChangeEvent) -> EndedCredential | None:
+def _ended(unit: Unit[PolicyStore], event: ChangeEvent) -> EndedCredential | None:
     """Return what an event of credentials is about, if a passport can depend on it."""
     time = instant_from_wire(event.time)
-    if event.type in ("api_key.deleted", "api_key.updated", "api_key.rotated"):
+    if event.type in ("api_key.deleted", "api_key.rotated"):
         key = _unpack(event, ApiKey)
         bearer = None if key is None else principal_from_wire(key.bearer)
-        kind = EndedKind.API_KEY_EPOCH if event.type == "api_key.rotated" else EndedKind.API_KEY
-        return None if bearer is None else EndedCredential(kind, event.resource_id, bearer, time)
+        if bearer is None:
+            return None
+        if event.type == "api_key.rotated":
+            return EndedCredential(EndedKind.API_KEY_EPOCH, event.resource_id, bearer, _settled(unit, time))
+        return EndedCredential(EndedKind.API_KEY, event.resource_id, bearer, time)
+    if event.type == "oauth_client.deleted":
+        # A client's passports name it where others name their key. One without a bearer has none.
+        client = _unpack(event, OAuthClient)
+        bearer = None if client is None else principal_from_wire(client.bearer)
+        return None if bearer is None else EndedCredential(EndedKind.API_KEY, event.resource_id, bearer, time)
     if event.type == "session.ended":
         session = _unpack(event, Session)
         principal = None if session is None else principal_from_wire(session.principal)
@@ -172,7 +222,8 @@ def _ended(event: ChangeEvent) -> EndedCredential | None:
         principal = None if epoch is None else principal_from_wire(epoch.principal)
         if epoch is None or principal is None:
             return None
-        return EndedCredential(EndedKind.SESSION_EPOCH, principal.id, principal, instant_from_wire(epoch.epoch_time))
+        raised = _settled(unit, instant_from_wire(epoch.epoch_time))
+        return EndedCredential(EndedKind.SESSION_EPOCH, principal.id, principal, raised)
     return None
 
 

@@ -38,10 +38,12 @@ class CountedDatabase:
         """See the contract."""
         return await self._database.read(fn)
 
-    async def write(self, key: Key, fn: Callable[[Connection], T], *, rollback: bool = False) -> Written[T]:
+    async def write(
+        self, key: Key, fn: Callable[[Connection], T], *, rollback: bool = False, aside: bool = False
+    ) -> Written[T]:
         """See the contract."""
         try:
-            return await self._database.write(key, fn, rollback=rollback)
+            return await self._database.write(key, fn, rollback=rollback, aside=aside)
         finally:
             self._writes += 1
 

@@ -9,13 +9,14 @@ a program is never wrong, at most unused. Another process on the same database i
 where it publishes events, else within a second.
 """
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
 from typing import Any, Final
 
 from concord.kernel.ids import OrganizationId, PolicyId
-from concord.kernel.principal import Passport, PrincipalRef
+from concord.kernel.principal import Passport, PrincipalRef, Verdict
 from concord.kernel.units import Units
 from concord.policy.compiling import compile_ceiling, compile_sources
 from concord.policy.counted import CountedDatabase
@@ -26,6 +27,7 @@ from concord.policy.store import PolicyStore
 MAX_ENTRIES: Final = 20_000
 MAX_PROGRAMS: Final = 5_000
 MAX_CEILINGS: Final = 1_000
+MAX_VERDICTS: Final = 64
 MAX_UNCHECKED_SECONDS: Final = 1.0
 
 _Sources = tuple[tuple[PolicyId, int], ...]
@@ -49,6 +51,18 @@ class Entry:
     ended_sessions: frozenset[str]
     keys_epochs: dict[str, datetime]
     sessions_epoch: datetime | None
+    # Answers that depend on nothing but this entry and their key; see `remember`.
+    verdicts: dict[Hashable, Verdict] = field(default_factory=dict)
+
+    def remember(self, key: Hashable, verdict: Verdict) -> None:
+        """Keep an answer for as long as this entry is good. The key must hold all of the question that it rests on.
+
+        Where a statement may look at the circumstances of a call, no key could, and nothing is kept.
+        """
+        if self.looks_at_context:
+            return
+        _make_room(self.verdicts, MAX_VERDICTS)
+        self.verdicts[key] = verdict
 
     def has_ended(self, passport: Passport) -> bool:
         """Tell whether the credential behind a passport of this principal is no longer good."""

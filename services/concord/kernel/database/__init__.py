@@ -11,6 +11,8 @@ from concord.kernel.database.contract import (
     DatabaseSettings,
     Key,
     OutboxRow,
+    Result,
+    Row,
     UniqueViolation,
     Written,
 )
@@ -22,6 +24,8 @@ __all__ = [
     "DatabaseSettings",
     "Key",
     "OutboxRow",
+    "Result",
+    "Row",
     "UniqueViolation",
     "Written",
     "open_database",

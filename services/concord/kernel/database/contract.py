@@ -1,12 +1,11 @@
 """What a database promises to the kernel and to stores. No engine lives here."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
 
-from sqlalchemy import CursorResult
 from sqlalchemy.sql.base import Executable
 
 from concord.kernel.secret import Secret
@@ -70,6 +69,88 @@ class UniqueViolation(Exception):
         return any(name in self.columns or name == self.constraint for name in names)
 
 
+class Row(tuple[Any, ...]):
+    """One row: a tuple whose items are attributes too, by their columns' names."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+class WrongCount(LookupError):
+    """There is another number of rows than was asked for: the unit's own mistake."""
+
+
+class Result:
+    """What a statement gave: rows, all fetched, and how many rows it touched. Dies with its unit."""
+
+    __slots__ = ("_rows", "closed", "rowcount")
+
+    def __init__(self, rows: list[Row], rowcount: int) -> None:
+        self._rows = rows
+        self.rowcount = rowcount
+        self.closed = False
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.all())
+
+    def all(self) -> list[Row]:
+        """Return every row."""
+        if self.closed:
+            self._refuse("the unit is over")
+        return self._rows
+
+    def first(self) -> Row | None:
+        """Return the first row, if any."""
+        rows = self.all()
+        return rows[0] if rows else None
+
+    def one_or_none(self) -> Row | None:
+        """Return the only row; None when there is none."""
+        rows = self.all()
+        if len(rows) > 1:
+            self._refuse("there is more than one row")
+        return rows[0] if rows else None
+
+    def one(self) -> Row:
+        """Return the only row."""
+        row = self.one_or_none()
+        if row is None:
+            self._refuse("there is no row")
+        return row
+
+    def scalar(self) -> Any:
+        """Return the first column of the first row; None when there is no row."""
+        rows = self.all()
+        return rows[0][0] if rows else None
+
+    def scalar_one(self) -> Any:
+        """Return the first column of the only row."""
+        return self.one()[0]
+
+    def scalars(self) -> "Scalars":
+        """Return the first column of every row."""
+        return Scalars(row[0] for row in self.all())
+
+    def close(self) -> None:
+        """Let go of the rows."""
+        self.closed = True
+        self._rows = []
+
+    def _refuse(self, why: str) -> NoReturn:
+        raise WrongCount(why)
+
+
+class Scalars(list[Any]):
+    """One column of a result."""
+
+    def all(self) -> list[Any]:
+        """Return every value."""
+        return self
+
+
 class Connection(Protocol):
     """What a unit of work may do to the database: never a SQLAlchemy Connection, nothing that commits."""
 
@@ -79,12 +160,12 @@ class Connection(Protocol):
 
     def execute(
         self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
-    ) -> CursorResult[*tuple[Any, ...]]:
+    ) -> Result:
         """Run a statement. Raises UniqueViolation, else DatabaseFault; after either the unit must end."""
 
     def execute_unique(
         self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
-    ) -> CursorResult[*tuple[Any, ...]]:
+    ) -> Result:
         """Run a statement whose UniqueViolation the unit may catch and go on after, on every engine."""
 
     def publish(self, event: OutboxRow) -> None:
@@ -101,10 +182,13 @@ class Database(Protocol):
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run a function over one snapshot. It may not return an unread result."""
 
-    async def write(self, key: Key, fn: Callable[[Connection], T], *, rollback: bool = False) -> Written[T]:
+    async def write(
+        self, key: Key, fn: Callable[[Connection], T], *, rollback: bool = False, aside: bool = False
+    ) -> Written[T]:
         """Run a unit of work, durably committed when this returns. Units of one key never overlap.
 
-        With `rollback` the unit runs and is undone. A caller that gives up before the unit has
+        With `rollback` the unit runs and is undone. With `aside` it may take long: it never runs on
+        the event loop, which short units may do. A caller that gives up before the unit has
         started stops it; afterwards the unit commits all the same. Too long a queue is RateLimited.
         """
 
@@ -124,6 +208,6 @@ class Database(Protocol):
 
 def refuse_result(value: T) -> T:
     """Return the value unless it is an unread result, which would pin a snapshot or a connection."""
-    if isinstance(value, CursorResult):
+    if isinstance(value, Result):
         raise TypeError("a unit of work returns values, not an unread result")
     return value

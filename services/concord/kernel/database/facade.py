@@ -1,15 +1,15 @@
-"""The facade that units see, over a held SQLAlchemy connection, and the translation of driver errors."""
+"""The facade that units see, over a held connection, and the translation of driver errors."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection as CoreConnection
-from sqlalchemy import CursorResult
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.base import Executable
 
-from concord.kernel.database.contract import DatabaseFault, OutboxRow, UniqueViolation, refuse_result
+from concord.kernel.database.contract import DatabaseFault, OutboxRow, Result, UniqueViolation, refuse_result
+from concord.kernel.database.statements import Unplanned, plan_for, row_type
 
 T = TypeVar("T")
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
@@ -18,27 +18,81 @@ _SQLITE_UNIQUE = re.compile(r"UNIQUE constraint failed: (.+)")
 _SQLITE_INDEX = re.compile(r"index '(.+)'")
 _PG_KEY = re.compile(r"Key \((.+?)\)=")
 _PG_UNIQUE = "23505"
+# Without it Core forgets how many rows an INSERT made.
+_COUNTED: Final = {"preserve_rowcount": True}
+
+
+class Session:
+    """A held connection, ready to run statements: on the driver where they are planned, else through Core."""
+
+    __slots__ = ("_dialect", "_driver", "core", "error", "name")
+
+    def __init__(self, core: CoreConnection) -> None:
+        self.core = core
+        # Transactions are said on the driver. One that Core believes in keeps it from rolling back on its own.
+        if not core.in_transaction():
+            core.begin()
+        self._driver: Any = core.connection.driver_connection
+        self._dialect = core.dialect
+        self.name = core.dialect.name
+        self.error: type[Exception] = core.dialect.loaded_dbapi.Error
+        """The driver's own errors."""
+
+    def run(self, statement: Executable, parameters: Parameters) -> Result:
+        """Run a statement and fetch what it gives. Raises DBAPIError or the driver's own error."""
+        if type(parameters) is list and len(parameters) == 1:
+            parameters = parameters[0]
+        try:
+            if parameters is None or isinstance(parameters, dict):
+                plan = plan_for(statement, self._dialect, parameters, many=False)
+                if plan is not None:
+                    cursor = self._driver.execute(*plan.bind(parameters))
+                    rows = plan.rows(cursor)
+                    return Result(rows, cursor.rowcount)
+            elif parameters and type(parameters) is list:
+                plan = plan_for(statement, self._dialect, parameters[0], many=True)
+                if plan is not None:
+                    cursor = self._driver.cursor()
+                    cursor.executemany(*plan.bind_many(parameters))
+                    return Result([], cursor.rowcount)
+        except Unplanned:
+            pass
+        return self._run_by_core(statement, parameters)
+
+    def say(self, text: str) -> None:
+        """Run a word of transaction control."""
+        self._driver.execute(text)
+
+    def _run_by_core(self, statement: Executable, parameters: Parameters) -> Result:
+        result = self.core.execute(statement, parameters, execution_options=_COUNTED)
+        try:
+            if not result.returns_rows:
+                return Result([], result.rowcount)
+            row = row_type(result.keys())
+            return Result([row(each) for each in result.fetchall()], result.rowcount)
+        finally:
+            # One left open would pin its snapshot: later reads on the connection would stay stale.
+            result.close()
 
 
 class UnitConnection:
     """What one unit of work sees. Its results die with it."""
 
-    def __init__(self, core: CoreConnection, dialect: str) -> None:
-        self._core = core
-        self._results: list[CursorResult[*tuple[Any, ...]]] = []
-        self._dialect = dialect
+    __slots__ = ("_results", "_session", "dialect", "events")
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._results: list[Result] = []
+        self.dialect = session.name
         self.events: list[OutboxRow] = []
 
-    @property
-    def dialect(self) -> str:
-        """`sqlite` or `postgresql`."""
-        return self._dialect
-
-    def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[*tuple[Any, ...]]:
+    def execute(self, statement: Executable, parameters: Parameters = None) -> Result:
         """See the contract."""
         try:
-            result = self._core.execute(statement, parameters)
+            result = self._session.run(statement, parameters)
         except DBAPIError as error:
+            failure = translated(error if error.orig is None else error.orig)
+        except self._session.error as error:
             failure = translated(error)
         else:
             self._results.append(result)
@@ -46,19 +100,19 @@ class UnitConnection:
         # Raised out here: as an exception's context the driver's text would travel along.
         raise failure
 
-    def execute_unique(self, statement: Executable, parameters: Parameters = None) -> CursorResult[*tuple[Any, ...]]:
+    def execute_unique(self, statement: Executable, parameters: Parameters = None) -> Result:
         """See the contract."""
-        if self._dialect == "sqlite":
+        if self.dialect == "sqlite":
             # SQLite undoes the one statement and goes on.
             return self.execute(statement, parameters)
         # PostgreSQL refuses everything after an error, up to the next savepoint.
-        self._core.exec_driver_sql("SAVEPOINT statement")
+        self._session.say("SAVEPOINT statement")
         try:
             result = self.execute(statement, parameters)
         except UniqueViolation:
-            self._core.exec_driver_sql("ROLLBACK TO SAVEPOINT statement")
+            self._session.say("ROLLBACK TO SAVEPOINT statement")
             raise
-        self._core.exec_driver_sql("RELEASE SAVEPOINT statement")
+        self._session.say("RELEASE SAVEPOINT statement")
         return result
 
     def publish(self, event: OutboxRow) -> None:
@@ -66,10 +120,7 @@ class UnitConnection:
         self.events.append(event)
 
     def run(self, fn: Callable[["UnitConnection"], T]) -> T:
-        """Run the unit's function, refuse an unread result, and close those it left open.
-
-        A result that is still open would pin its snapshot: later reads on the connection stay stale.
-        """
+        """Run the unit's function, refuse a result as its value, and end those it got."""
         try:
             return refuse_result(fn(self))
         finally:
@@ -78,11 +129,9 @@ class UnitConnection:
             self._results.clear()
 
 
-def translated(error: DBAPIError) -> UniqueViolation | DatabaseFault:
+def translated(error: BaseException) -> UniqueViolation | DatabaseFault:
     """Return what the kernel calls this driver error. Driver texts may hold values, so they stop here."""
-    origin = error.orig
-    violation = _unique_violation(origin) if isinstance(error, IntegrityError) else None
-    return violation or fault(error if origin is None else origin)
+    return _unique_violation(error) or fault(error)
 
 
 def fault(error: BaseException) -> DatabaseFault:
@@ -98,6 +147,8 @@ def _unique_violation(origin: Any) -> UniqueViolation | None:
         detail = _PG_KEY.search(origin.diag.message_detail or "")
         columns = [] if detail is None else [name.strip().strip('"') for name in detail.group(1).split(",")]
         return UniqueViolation(columns, origin.diag.constraint_name or "")
+    if not getattr(origin, "sqlite_errorname", "").startswith("SQLITE_CONSTRAINT"):
+        return None
     failed = _SQLITE_UNIQUE.search(str(origin))
     if failed is None:
         return None

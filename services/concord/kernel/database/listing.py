@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 from sqlalchemy.sql.base import Executable
 
-from concord.kernel.database.contract import Connection
+from concord.kernel.database.contract import Connection, Row
 from concord.kernel.paging import MAX_SIZE, Order, Page, PageRequest
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Listing:
         connection: Connection,
         request: PageRequest,
         filters: Mapping[str, Any],
-        row: Callable[[Row[*tuple[Any, ...]]], T],
+        row: Callable[[Row], T],
     ) -> Page[T]:
         """Return one page. Filters whose value is None do not apply."""
         values = {name: value for name, value in filters.items() if value is not None}

@@ -25,7 +25,7 @@ from sqlalchemy.pool import NullPool
 
 from concord.kernel.database.columns import to_microseconds
 from concord.kernel.database.contract import Connection, DatabaseFault, DatabaseSettings, Key, OutboxRow, Written
-from concord.kernel.database.facade import UnitConnection, fault
+from concord.kernel.database.facade import Session, UnitConnection, fault
 from concord.kernel.database.listener import Listener
 from concord.kernel.database.migrate import migrate
 from concord.kernel.database.wakes import Wakes
@@ -157,7 +157,9 @@ class PostgresDatabase:
             raise Unavailable("the database is closed")
         return await self._loop.run_in_executor(self._threads, lambda: self._session().read(fn))
 
-    async def write(self, key: Key, fn: Callable[[Connection], T], *, rollback: bool = False) -> Written[T]:
+    async def write(
+        self, key: Key, fn: Callable[[Connection], T], *, rollback: bool = False, aside: bool = False
+    ) -> Written[T]:
         """See the contract. Units of one key queue here, so that waiting ones hold no thread."""
         if self._closed:
             raise Unavailable("the database is closed")
@@ -255,6 +257,7 @@ class _Session:
         driver = core.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)
         self.driver: psycopg.Connection[Any] = driver
+        self._running = Session(core)
         # Two spaces of advisory locks: (schema, organization) in the first, publishing in the second.
         self._space = _hash32(schema)
         self._publish_lock = _hash64(f"{schema}:publish")
@@ -273,7 +276,7 @@ class _Session:
         """Run a function over one snapshot."""
         try:
             self.driver.execute(_READ)
-            value = UnitConnection(self._core, "postgresql").run(fn)
+            value = UnitConnection(self._running).run(fn)
             self.driver.execute("ROLLBACK")
         except BaseException as error:
             self._roll_back()
@@ -299,7 +302,7 @@ class _Session:
         committing = False
         try:
             self.driver.execute(f"BEGIN; {self._lock(job.key)}".encode())
-            connection = UnitConnection(self._core, "postgresql")
+            connection = UnitConnection(self._running)
             value = connection.run(job.fn)
             if job.rollback:
                 self.driver.execute("ROLLBACK")

@@ -1,4 +1,9 @@
-"""SQLite: reads inline on a held connection, writes by one thread that commits them in groups."""
+"""SQLite: reads and short writes on the loop, commits in a thread, many units in each.
+
+The driver lets go of the interpreter around every statement. A thread that runs statements beside
+a busy loop therefore waits for its turn at each of them, and so does the loop: the thread is for
+what takes long in the engine (the commit) or altogether (units that say so).
+"""
 
 import asyncio
 import fcntl
@@ -6,11 +11,14 @@ import logging
 import os
 import sqlite3
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection as CoreConnection
@@ -19,7 +27,7 @@ from sqlalchemy.pool import NullPool
 
 from concord.kernel.database.columns import to_microseconds
 from concord.kernel.database.contract import Connection, DatabaseSettings, Key, Written
-from concord.kernel.database.facade import UnitConnection, fault
+from concord.kernel.database.facade import Session, UnitConnection, fault
 from concord.kernel.database.migrate import migrate
 from concord.kernel.database.wakes import Wakes
 from concord.kernel.errors import RateLimited, Unavailable
@@ -27,7 +35,12 @@ from concord.kernel.errors import RateLimited, Unavailable
 T = TypeVar("T")
 
 BATCH: Final = 256
+_STATEMENTS: Final = 512
 _BUSY_MILLISECONDS: Final = 5000
+_NO_PATIENCE: Final = "PRAGMA busy_timeout=0"
+_PATIENCE: Final = f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}"
+# So long a batch may keep the loop; what is left of it goes to the thread.
+_LOOP_SECONDS: Final = 0.004
 _FAST_POLL_SECONDS: Final = 0.005
 _IDLE_POLL_SECONDS: Final = 0.05
 _FAST_POLLS: Final = 400
@@ -45,6 +58,7 @@ class _Job:
     written: Written[Any] | None = None
     error: BaseException | None = None
     events: bool = False
+    aside: bool = False
 
 
 class _Lost(Exception):
@@ -84,7 +98,11 @@ def _engine(path: Path, *, read_only: bool, synchronous: str) -> Engine:
         # isolation_level None: this module says BEGIN, SAVEPOINT and COMMIT; the driver's own
         # idea of transactions loses savepoints.
         connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
+            f"{path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=_STATEMENTS,
         )
         if not read_only:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -109,7 +127,19 @@ class _FileLock:
         try:
             yield
         finally:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            self.release()
+
+    def try_hold(self) -> bool:
+        """Hold the lock if nobody else does."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Hold the lock no more."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -132,12 +162,14 @@ class SqliteDatabase:
         self._loop = loop
         self._reader = reader
         self._reading: sqlite3.Connection = _driver(reader)
+        self._session = Session(reader)
         self._wakes = Wakes()
         self._queue_limit = queue_limit
         self._pending = 0
         self._closed = False
-        self._seen_version = self._data_version()
-        self._writer = _Writer(writer, lock, self._hand_over)
+        self._writer = _Writer(writer, lock, loop, self._deliver)
+        self._seen_version = self._writer.data_version()
+        self._look_again = 0.0
         self._poll_task: asyncio.Task[None] | None = None
 
     @property
@@ -159,17 +191,19 @@ class SqliteDatabase:
             raise Unavailable("the database is closed")
         self._reading.execute("BEGIN")
         try:
-            return UnitConnection(self._reader, self.dialect).run(fn)
+            return UnitConnection(self._session).run(fn)
         finally:
             self._reading.execute("ROLLBACK")
 
-    async def write(self, key: Key, fn: Callable[[Connection], T], *, rollback: bool = False) -> Written[T]:
-        """See the contract. One thread writes, so units never overlap whatever their keys."""
+    async def write(
+        self, key: Key, fn: Callable[[Connection], T], *, rollback: bool = False, aside: bool = False
+    ) -> Written[T]:
+        """See the contract. One batch runs at a time, so units never overlap whatever their keys."""
         if self._closed:
             raise Unavailable("the database is closed")
         if self._pending >= self._queue_limit:
             raise RateLimited(1.0, "too many writes are waiting")
-        job = _Job(fn, rollback, self._loop.create_future())
+        job = _Job(fn, rollback, self._loop.create_future(), aside=aside)
         self._pending += 1
         self._writer.submit(job)
         # Cancelling the caller cancels the future, which the writer sees before it starts the unit.
@@ -183,15 +217,9 @@ class SqliteDatabase:
         if self._poll_task is not None:
             self._poll_task.cancel()
             await asyncio.gather(self._poll_task, return_exceptions=True)
-        await asyncio.to_thread(self._writer.close)
-        # The last batch's answers are on their way to this loop: let them arrive.
-        await asyncio.sleep(0)
+        await self._writer.close()
         self._reader.close()
         self._wakes.notify()
-
-    def _hand_over(self, jobs: list[_Job]) -> None:
-        with suppress(RuntimeError):  # the loop is gone, and everybody who waited in it
-            self._loop.call_soon_threadsafe(self._deliver, jobs)
 
     def _deliver(self, jobs: list[_Job]) -> None:
         self._pending -= len(jobs)
@@ -202,10 +230,21 @@ class SqliteDatabase:
                 job.future.set_exception(job.error)
             elif job.written is not None:
                 job.future.set_result(job.written)
-        if any(job.events for job in jobs):
-            # Whatever else was committed until now, those woken will see it too.
-            self._seen_version = self._data_version()
+        # Between two batches is the time to look, however busy the writer is.
+        if self._others_committed() or any(job.events for job in jobs):
             self._wakes.notify()
+
+    def _others_committed(self) -> bool:
+        now = time.monotonic()
+        if now < self._look_again:
+            return False
+        self._look_again = now + _FAST_POLL_SECONDS / 2
+        # Asked of the writing connection: its number moves with the commits of other processes only.
+        version = self._writer.data_version()
+        if version is None or version == self._seen_version:
+            return False
+        self._seen_version = version
+        return True
 
     def start_polling(self) -> None:
         """Begin to look for other processes' commits."""
@@ -218,72 +257,155 @@ class SqliteDatabase:
             await asyncio.sleep(_FAST_POLL_SECONDS if fast else _IDLE_POLL_SECONDS)
             if not self._wakes.is_awaited:
                 continue
-            version = self._data_version()
-            if version != self._seen_version:
-                self._seen_version = version
+            if self._others_committed():
                 self._wakes.notify()
                 fast = _FAST_POLLS
             elif fast:
                 fast -= 1
 
-    def _data_version(self) -> int:
-        version: int = self._reading.execute("PRAGMA data_version").fetchone()[0]
-        return version
-
 
 class _Writer:
-    """The writing thread. Takes what is queued, runs it in one transaction, commits, then answers all."""
+    """Takes what is queued, runs it in one transaction, commits, then answers all."""
 
-    def __init__(self, core: CoreConnection, lock: _FileLock, deliver: Callable[[list[_Job]], None]) -> None:
+    def __init__(
+        self,
+        core: CoreConnection,
+        lock: _FileLock,
+        loop: asyncio.AbstractEventLoop,
+        deliver: Callable[[list[_Job]], None],
+    ) -> None:
         self._core = core
         self._driver = _driver(core)
+        self._session = Session(core)
+        # The loop never waits for a foreign writer; the thread does.
+        self._driver.execute(_NO_PATIENCE)
         self._lock = lock
+        self._loop = loop
         self._deliver = deliver
-        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="concord-writer", daemon=True)
+        self._queue: deque[_Job] = deque()
+        self._busy = False
+        self._running = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._orders: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="concord-writer", daemon=True)
         self._thread.start()
 
     def submit(self, job: _Job) -> None:
         """Queue a unit."""
-        self._queue.put(job)
+        self._queue.append(job)
+        if not self._busy:
+            self._busy = True
+            self._idle.clear()
+            # Not at once: what else this turn of the loop asks for belongs into the same commit.
+            self._loop.call_soon(self._turn)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Run what is queued, then end."""
-        self._queue.put(None)
-        self._thread.join()
+        await self._idle.wait()
+        self._orders.put(None)
+        await asyncio.to_thread(self._thread.join)
         self._core.close()
         self._lock.close()
 
-    def _run(self) -> None:
-        going_on = True
-        while going_on:
-            jobs: list[_Job] = []
-            job = self._queue.get()
-            with suppress(Empty):
-                while job is not None:
-                    jobs.append(job)
-                    if len(jobs) >= BATCH:
-                        break
-                    job = self._queue.get_nowait()
-            going_on = job is not None
-            if jobs:
-                self._run_batch(jobs)
-                self._deliver(jobs)
+    def data_version(self) -> int | None:
+        """Return a number that moves when others commit; None while a batch is under way."""
+        if self._running:
+            return None
+        version: int = self._driver.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
+    def _turn(self) -> None:
+        """Run a batch's short units here, and leave the rest of it to the thread."""
+        self._running = True
+        jobs = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH))]
+        rest: list[_Job] | None = None
+        if not jobs[0].aside and self._lock.try_hold():
+            try:
+                rest = self._begin(jobs)
+            except BaseException as error:
+                self._lock.release()
+                self._fail(jobs, error)
+                self._done(jobs)
+                return
+            if rest is None:
+                self._lock.release()
+        if rest is None:
+            # Somebody else is writing, or a long unit comes first: waiting is for the thread.
+            self._orders.put(partial(self._run_batch, jobs))
+        else:
+            self._orders.put(partial(self._finish_batch, jobs, rest))
+
+    def _begin(self, jobs: list[_Job]) -> list[_Job] | None:
+        """Run units until one may take long or time is up; return those left, None when nothing could begin."""
+        try:
+            self._driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return None
+        end = time.perf_counter() + _LOOP_SECONDS
+        for at, job in enumerate(jobs):
+            if job.aside or time.perf_counter() > end:
+                return jobs[at:]
+            if not job.future.cancelled():
+                try:
+                    self._run_unit(job)
+                except _Lost as lost:
+                    job.error = lost.__cause__
+                    return jobs[at:]
+        return []
+
+    def _work(self) -> None:
+        while (order := self._orders.get()) is not None:
+            order()
+
+    def _finish_batch(self, jobs: list[_Job], rest: list[_Job]) -> None:
+        """In the thread: what the loop left of a batch that it began, holding the lock."""
+        try:
+            try:
+                self._end_transaction(rest)
+            except _Lost:
+                self._run_one_by_one(jobs)
+            finally:
+                self._lock.release()
+        except BaseException as error:
+            self._fail(jobs, error)
+        self._hand_over(jobs)
 
     def _run_batch(self, jobs: list[_Job]) -> None:
+        """In the thread: a whole batch."""
         try:
             with self._lock.held():
                 try:
                     self._transact(jobs)
                 except _Lost:
-                    # Whoever filled the disk took the others down: alone, the innocent succeed.
-                    for job in jobs:
-                        self._run_alone(job)
+                    self._run_one_by_one(jobs)
         except BaseException as error:
-            _LOG.exception("the writer failed")
-            for job in jobs:
-                if job.written is None and job.error is None:
-                    job.error = fault(error)
+            self._fail(jobs, error)
+        self._hand_over(jobs)
+
+    def _run_one_by_one(self, jobs: list[_Job]) -> None:
+        # Whoever filled the disk took the others down: alone, the innocent succeed.
+        for job in jobs:
+            self._run_alone(job)
+
+    def _fail(self, jobs: list[_Job], error: BaseException) -> None:
+        _LOG.error("the writer failed", exc_info=error)
+        for job in jobs:
+            if job.written is None and job.error is None:
+                job.error = fault(error)
+
+    def _hand_over(self, jobs: list[_Job]) -> None:
+        with suppress(RuntimeError):  # the loop is gone, and everybody who waited in it
+            self._loop.call_soon_threadsafe(self._done, jobs)
+
+    def _done(self, jobs: list[_Job]) -> None:
+        self._running = False
+        self._deliver(jobs)
+        if self._queue:
+            self._loop.call_soon(self._turn)
+        else:
+            self._busy = False
+            self._idle.set()
 
     def _run_alone(self, job: _Job) -> None:
         job.written, job.events = None, False
@@ -296,8 +418,18 @@ class _Writer:
 
     def _transact(self, jobs: list[_Job]) -> None:
         """Run units in one transaction. Raises _Lost when none of them took effect."""
+        self._driver.execute(_PATIENCE)
         try:
             self._driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise _Lost from _unavailable(error)
+        finally:
+            self._driver.execute(_NO_PATIENCE)
+        self._end_transaction(jobs)
+
+    def _end_transaction(self, jobs: list[_Job]) -> None:
+        """Run units in the transaction that is open, and commit it."""
+        try:
             for job in jobs:
                 # Given up before it started: nobody wants it any more.
                 if not job.future.cancelled():
@@ -310,7 +442,7 @@ class _Writer:
 
     def _run_unit(self, job: _Job) -> None:
         job.error, job.events = None, False
-        connection = UnitConnection(self._core, "sqlite")
+        connection = UnitConnection(self._session)
         self._driver.execute("SAVEPOINT unit")
         try:
             value = connection.run(job.fn)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -21,6 +22,11 @@ PAGE: Final = 200
 # Heals a wake-up that was lost on its way from another process.
 SLOW_POLL_SECONDS: Final = 2.0
 BARRIER_SECONDS: Final = 2.0
+# After a page the next one gathers so long, unless somebody waits for what is on it: a page is one
+# transaction of each consumer, and small ones would spend more on commits than on changes.
+GATHER_SECONDS: Final = 0.01
+# Only when many commit side by side: one caller after another sees each change at once.
+CROWD: Final = 8
 # A consumer that stayed away this long is gone for good: writes no longer wait for it.
 LEASE: Final = timedelta(hours=24)
 _TOUCH_EVERY: Final = timedelta(minutes=10)
@@ -76,15 +82,22 @@ class Feed:
         self._watchers: set[_Watcher] = set()
         self._barriers: set[_Barrier] = set()
         self._registered: dict[str, datetime] = {}
+        self._urgent = 0
+        self._hurry = asyncio.Event()
+        self._page: tuple[tuple[int, int], list[ChangeEvent]] = ((-1, -1), [])
 
     async def start(self) -> None:
         """Learn where the feed stands and who is registered."""
         await self.read_head()
         await self._read_registry()
 
-    def advance(self, revision: int) -> None:
-        """Know of a commit."""
+    def advance(self, revision: int, *, urgent: bool = False) -> None:
+        """Know of a commit. An urgent one goes out at once, with all before it."""
         self.head = max(self.head, revision)
+        if urgent and revision > self._urgent:
+            self._urgent = revision
+            hurry, self._hurry = self._hurry, asyncio.Event()
+            hurry.set()
 
     def wake(self) -> None:
         """Let watchers look for new rows now."""
@@ -100,6 +113,7 @@ class Feed:
 
         A consumer that missed a barrier is not waited for again until it has caught up.
         """
+        self.advance(revision, urgent=True)
         # Read each time: a consumer may have registered with another process a moment ago.
         await self._read_registry()
         everyone = self._everyone_is_here()
@@ -154,15 +168,37 @@ class Feed:
         while True:
             # Taken before reading, so that a commit in between ends the wait below at once.
             generation = self._database.generation
-            rows = await self._database.read(_reader(cursor))
-            if rows:
-                cursor = rows[-1][0]
+            events = await self._after(cursor, generation)
+            if events:
+                cursor = events[-1].revision
                 self.advance(cursor)
-                watcher.tail = cursor if len(rows) < PAGE else math.inf
-                await send(WatchResponse(events=[_event(*row) for row in rows], head_revision=self.head))
+                watcher.tail = cursor if len(events) < PAGE else math.inf
+                await send(WatchResponse(events=events, head_revision=self.head))
+                if len(events) == PAGE:
+                    continue
+                await self._touch(watcher)
+                if len(events) >= CROWD:
+                    await self._gather(cursor)
                 continue
             await self._touch(watcher)
             await self._database.wait_for_commit(generation, SLOW_POLL_SECONDS)
+
+    async def _gather(self, cursor: int) -> None:
+        """Let more commits come together behind this place, until one is urgent or time is up."""
+        if self._urgent > cursor:
+            return
+        hurry = self._hurry
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_SECONDS):
+                await hurry.wait()
+
+    async def _after(self, cursor: int, generation: int) -> list[ChangeEvent]:
+        """Return the page behind a place. Watchers mostly stand at the same one, so the last page is kept."""
+        key = (cursor, generation)
+        if self._page[0] != key:
+            rows = await self._database.read(_reader(cursor))
+            self._page = (key, [_event(*row) for row in rows])
+        return self._page[1]
 
     async def _acknowledge(self, watcher: _Watcher, acknowledgements: AsyncIterator[WatchRequest]) -> None:
         async for request in acknowledgements:

@@ -28,7 +28,11 @@ class ChangeFeedServicer(ChangeFeedServiceServicer):
 
     async def GetHead(self, request: GetHeadRequest, context: Any) -> GetHeadResponse:
         """Return where a source stands."""
-        return GetHeadResponse(revision=await self._feed(request.source).read_head())
+        feed = self._feed(request.source)
+        head = await feed.read_head()
+        # Who asks is about to wait for everything up to there.
+        feed.advance(head, urgent=True)
+        return GetHeadResponse(revision=head)
 
     def _feed(self, source: str) -> Feed:
         feed = self._feeds.get(source)

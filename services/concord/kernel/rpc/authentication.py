@@ -48,8 +48,12 @@ __all__ = [
 _MAXIMUM_CREDENTIAL: Final = 8192
 _MAXIMUM_OPERATION: Final = 200
 _CALL_ID_LENGTH: Final = 32
+# In a signed token.
+_DOTS: Final = 2
 
+# The same few callers come again and again; taking an address apart costs more than remembering it.
 _peer_address: Final = lru_cache(maxsize=4096)(peer_address)
+_canonical: Final = lru_cache(maxsize=4096)(canonical_address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +90,14 @@ class Authentication:
             if call.repeated:
                 _refuse_repeated(call)
             peer: str = context.peer()
-            hop = await self._hop(headers.get(metadata.SERVICE))
+            token = headers.get(metadata.SERVICE)
+            hop = None if token is None else _role(recall(hash_of(token)) or await self._forwarder(token))
             _locate(call, peer, hop)
             header = headers.get(metadata.AUTHORIZATION)
             if header:
-                verified = recall(hash_of(header)) or await self._verify(header, call)
+                # What is no signed token is remembered together with the place where it was shown.
+                key = hash_of(header) if header.count(".") == _DOTS else hash_of(header, call.address, call.agent)
+                verified = recall(key) or await self._verify(header, call, key)
                 call.credential = verified.token
                 passport = call.passport = verified.passport
                 if passport.is_service:
@@ -107,23 +114,17 @@ class Authentication:
 
         return authenticated
 
-    async def _hop(self, token: str | None) -> str | None:
-        """Return the role of the process of ours that forwards this call, if one does."""
-        if token is None:
-            return None
-        passport = await self._verifier.verify(token)
-        if not passport.is_service:
-            raise Unauthenticated(Reason.CREDENTIAL_INVALID, f"`{metadata.SERVICE}` takes a service token")
-        return passport.principal.id
+    async def _forwarder(self, token: str) -> Verified:
+        return Verified(await self._verifier.verify(token), token)
 
-    async def _verify(self, header: str, call: Call) -> Verified:
+    async def _verify(self, header: str, call: Call, key: bytes) -> Verified:
         credential = _parse(header)
         token = credential.secret.reveal()
         if not credential.access_id and token_type(token) in (PASSPORT_TYPE, SERVICE_TYPE):
             verified = Verified(await self._verifier.verify(token), token)
-            self._verifier.remember(hash_of(header), verified)
+            self._verifier.remember(key, verified)
             return verified
-        # The answer depends on where the credential is shown, so what is remembered does too.
+        # The answer depends on where the credential is shown, so what is remembered does too, whatever its look.
         key = hash_of(header, call.address, call.agent)
         known = self._verifier.recall(key)
         if known is not None:
@@ -134,6 +135,13 @@ class Authentication:
         verified = Verified(await self._verifier.verify(passport), passport)
         self._verifier.remember(key, verified)
         return verified
+
+
+def _role(verified: Verified) -> str:
+    """Return the role of the process of ours that forwards a call."""
+    if not verified.passport.is_service:
+        raise Unauthenticated(Reason.CREDENTIAL_INVALID, f"`{metadata.SERVICE}` takes a service token")
+    return verified.passport.principal.id
 
 
 def _parse(header: str) -> Credential:
@@ -165,7 +173,7 @@ def _locate(call: Call, peer: str, hop: str | None) -> None:
     """Note where the call came from: the transport's word, or a gateway's."""
     headers = call.headers
     if hop == GATEWAY_ROLE and (address := headers.get(metadata.CALLER_ADDRESS)):
-        call.address = canonical_address(address)
+        call.address = _canonical(address)
         call.agent = _agent(headers.get(metadata.CALLER_AGENT, ""))
     elif hop is None and peer != IN_PROCESS_PEER:
         call.address = _peer_address(peer)

@@ -14,8 +14,9 @@ import grpc
 import grpc.aio
 
 from concord.kernel.rpc.chain import Chain, Handler
-from concord.kernel.rpc.inprocess_calls import StreamStream, StreamUnary, UnaryStream, UnaryUnary, call_pairs
+from concord.kernel.rpc.inprocess_calls import StreamStream, StreamUnary, UnaryStream, UnaryUnary
 from concord.kernel.rpc.inprocess_exchange import Exchange, Pipe, ServerContext
+from concord.kernel.rpc.metadata import checked
 from concord.kernel.rpc.options import MethodRules, find_rules
 
 MAXIMUM_MESSAGE: Final = 4 * 1024 * 1024
@@ -121,7 +122,7 @@ class _Callable:
 
     def _exchange(self, timeout: float | None, metadata: Any, *, streams: bool, returns_stream: bool) -> Exchange:
         self._channel.require_open()
-        exchange = Exchange(asyncio.get_running_loop(), call_pairs(metadata) if metadata else ())
+        exchange = Exchange(asyncio.get_running_loop(), checked(metadata) if metadata else ())
         if streams:
             exchange.requests = Pipe(exchange.loop)
         if returns_stream:

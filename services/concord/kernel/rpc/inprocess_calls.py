@@ -1,39 +1,14 @@
 """The caller's side of a call in process: the objects that stubs return."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import suppress
-from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 import grpc
 import grpc.aio
 
-from concord.kernel.rpc.inprocess_exchange import CANCEL_DETAILS, Exchange, Pair, PipeBroken
-
-_KEY: Final = re.compile(r"[a-z0-9_.-]+")
-
-
-def call_pairs(metadata: Any) -> tuple[Pair, ...]:
-    """Return a caller's metadata as the server will see it; refuse what would not pass a wire."""
-    return tuple(Pair(_checked_key(key), _checked_value(key, value)) for key, value in metadata)
-
-
-@lru_cache(maxsize=256)
-def _checked_key(key: str) -> str:
-    if not _KEY.fullmatch(key):
-        raise ValueError(f"metadata key `{key}` is not allowed")
-    return key
-
-
-def _checked_value(key: str, value: str | bytes) -> str | bytes:
-    if key.endswith("-bin"):
-        if not isinstance(value, bytes):
-            raise ValueError(f"metadata `{key}` takes bytes")
-    elif not isinstance(value, str) or not (value.isascii() and value.isprintable()):
-        raise ValueError(f"metadata `{key}` takes printable ASCII text")
-    return value
+from concord.kernel.rpc.inprocess_exchange import CANCEL_DETAILS, Exchange, PipeBroken
 
 
 class _Call:

@@ -3,23 +3,17 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple, Never
+from typing import Any, Final, Never
 
 import grpc
 import grpc.aio
 
 from concord.kernel.rpc.chain import IN_PROCESS_PEER
+from concord.kernel.rpc.metadata import Pair
 
 _QUEUE: Final = 8
 DEADLINE_DETAILS: Final = "Deadline Exceeded"
 CANCEL_DETAILS: Final = "Locally cancelled by application!"
-
-
-class Pair(NamedTuple):
-    """One item of metadata, in the shape that gRPC hands to servers."""
-
-    key: str
-    value: str | bytes
 
 
 class PipeBroken(Exception):

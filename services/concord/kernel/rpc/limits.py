@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from concord.kernel.errors import ConcordError, RateLimited, Reason, Unavailable
-from concord.kernel.principal import PrincipalRef
 from concord.kernel.rpc.call import Call
 from concord.kernel.rpc.chain import IN_PROCESS_PEER, Context, Proceed
 from concord.kernel.rpc.options import MethodRules
@@ -34,7 +33,7 @@ class Limits:
     def __init__(self, ceilings: Ceilings | None = None) -> None:
         self._ceilings = ceilings or Ceilings()
         self._calls = 0
-        self._by_principal: dict[PrincipalRef, int] = {}
+        self._by_principal: dict[str, int] = {}
         self._streams: set[asyncio.Task[Any]] = set()
         self._ended: set[asyncio.Task[Any]] = set()
         self._overdue = _Overdue(self._ceilings.seconds)
@@ -104,7 +103,7 @@ class Limits:
         if passport is None:
             self._calls += 1
             return self._leave_unnamed
-        principal = passport.principal
+        principal = passport.principal.id
         running = self._by_principal.get(principal, 0)
         if running >= self._ceilings.calls_of_one_principal:
             raise RateLimited(_RETRY_SECONDS, "the caller has too many calls going on at once")

@@ -321,7 +321,8 @@ def hash_of(*texts: str) -> bytes:
     if len(texts) == 1:
         return hashlib.sha256(texts[0].encode()).digest()
     # Lengths in front, so that no two lists of texts run together into one.
-    return hashlib.sha256(b"".join(b"%d:%s" % (len(text.encode()), text.encode()) for text in texts)).digest()
+    lengths = ",".join([str(len(text)) for text in texts])
+    return hashlib.sha256(f"{lengths}:{''.join(texts)}".encode()).digest()
 
 
 def _bad() -> Unauthenticated:

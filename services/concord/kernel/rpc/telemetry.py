@@ -29,16 +29,15 @@ class Telemetry:
         self._slow_seconds = slow_seconds
 
     def bind(self, rules: MethodRules, proceed: Proceed) -> Proceed:
-        seconds = self._metrics.seconds.labels(rules.rpc)
-        in_flight = self._metrics.in_flight
-        count = self._counter(rules.rpc)
+        metrics = self._metrics
+        answered = metrics.rpcs.series(rules.rpc).add
         span = _spans(self._tracer, rules)
         # A stream may last for days; that says nothing about how fast it is.
         slow_seconds = float("inf") if rules.response_streaming or rules.request_streaming else self._slow_seconds
 
         async def measured(call: Call, request: Any, context: Context) -> Any:
             start = perf_counter()
-            in_flight.inc()
+            metrics.in_flight += 1
             try:
                 if span is None:
                     return await proceed(call, request, context)
@@ -49,28 +48,14 @@ class Telemetry:
                 raise
             finally:
                 elapsed = perf_counter() - start
-                in_flight.dec()
-                seconds.observe(elapsed)
-                count(call.outcome)
+                metrics.in_flight -= 1
+                answered(call.outcome, elapsed)
                 if elapsed > slow_seconds:
                     _log.warning(
                         "slow_call", rpc=rules.rpc, call_id=call.call_id, seconds=round(elapsed, 3), code=call.outcome
                     )
 
         return measured
-
-    def _counter(self, rpc: str) -> Callable[[str], None]:
-        calls = self._metrics.calls
-        # Finding a labelled counter costs more than counting; codes are few.
-        known: dict[str, Any] = {}
-
-        def count(code: str) -> None:
-            counter = known.get(code)
-            if counter is None:
-                counter = known[code] = calls.labels(rpc, code)
-            counter.inc()
-
-        return count
 
 
 def _spans(tracer: "Tracer | None", rules: MethodRules) -> Callable[[Call], AbstractContextManager[Any]] | None:

@@ -26,6 +26,8 @@ from concord.policy.operations.quotas import limit_of
 from concord.policy.store import PolicyStore
 
 QUOTA = "policies"
+# Together, in one policy: each may be asked at every call of its subjects.
+MAX_CONDITIONS = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +235,9 @@ def _checked(
     store: PolicyStore, organization_id: OrganizationId, language: str, statements: Sequence[Statement]
 ) -> tuple[Statement, ...]:
     """Return the statements with fresh ids and whole boundaries, or raise for what is wrong or unknown in them."""
+    if sum(len(each.condition) for each in statements) > MAX_CONDITIONS:
+        told = f"must have conditions of at most {MAX_CONDITIONS} characters together"
+        raise Invalid(Violation("statements", told, rule="length"))
     check_statements(language, statements)
     _require_places(store, organization_id, [each.boundary for each in statements if each.boundary is not None])
     return tuple(

@@ -114,6 +114,9 @@ _UPDATE_QUOTA = (
     .where(_THIS_QUOTA)
     .values({name: bindparam(name) for name in ("version", "create_time", "update_time", "maximum", "unlimited")})
 )
+_INSERT_POLICY_TAG = insert(policy_tag)
+_INSERT_STATEMENT = insert(statement)
+_INSERT_POLICY_PROJECT = insert(policy_project)
 
 
 class SqlPolicies(Stamping):
@@ -251,7 +254,7 @@ class SqlPolicies(Stamping):
             for tag in dict.fromkeys(policy.tags)
         ]
         if rows:
-            self._connection.execute(insert(policy_tag), rows)
+            self._connection.execute(_INSERT_POLICY_TAG, rows)
 
     def _add_statements(self, policy: Policy) -> None:
         said = policy.statements or ()
@@ -266,7 +269,7 @@ class SqlPolicies(Stamping):
             for position, each in enumerate(said)
         ]
         if rows:
-            self._connection.execute(insert(statement), rows)
+            self._connection.execute(_INSERT_STATEMENT, rows)
         projects = {
             project
             for each in said
@@ -278,7 +281,7 @@ class SqlPolicies(Stamping):
             for project in sorted(projects)
         ]
         if named:
-            self._connection.execute(insert(policy_project), named)
+            self._connection.execute(_INSERT_POLICY_PROJECT, named)
 
     def _statements_of(
         self, organization_id: OrganizationId, ids: Sequence[PolicyId]

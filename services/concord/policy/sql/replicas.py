@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Table, and_, bindparam, delete, insert, select, update
 
 from concord.kernel.database import Connection
+from concord.kernel.database.upserts import additions
 from concord.kernel.ids import GroupId, OrganizationId, ProjectId, UserId
 from concord.kernel.principal import PrincipalKind, PrincipalRef
 from concord.policy.model import (
@@ -68,6 +69,7 @@ class _Keyed:
 
 _ORGANIZATIONS = _Keyed(known_organization, "id")
 _PRINCIPALS = _Keyed(known_principal, "organization_id", "kind", "id")
+_ADD_PRINCIPAL = additions(known_principal)
 _PROJECTS = _Keyed(known_project, "organization_id", "id")
 _GROUPS = _Keyed(known_group, "organization_id", "id")
 _MEMBERSHIPS = _Keyed(known_membership, "organization_id", "kind", "principal_id", "group_id")
@@ -207,21 +209,21 @@ class SqlReplicas(Stamping):
         self._touch_organization(organization_id)
 
     def put_principal(self, organization_id: OrganizationId, principal: KnownPrincipal) -> None:
-        there = self._connection.execute(_PRINCIPALS.select, _principal_key(organization_id, principal.ref)).first()
-        if there is not None and _principal(there) == principal:
+        row = {
+            "organization_id": organization_id,
+            "kind": principal.ref.kind.value,
+            "id": principal.ref.id,
+            "name": principal.name,
+            "state": principal.state.value,
+            "is_owner": principal.is_owner,
+            "stamp": 1,
+        }
+        # Most that is heard of is new.
+        if self._connection.execute(_ADD_PRINCIPAL[self._connection.dialect], row).rowcount:
             return
-        _PRINCIPALS.put(
-            self._connection,
-            {
-                "organization_id": organization_id,
-                "kind": principal.ref.kind.value,
-                "id": principal.ref.id,
-                "name": principal.name,
-                "state": principal.state.value,
-                "is_owner": principal.is_owner,
-                "stamp": 1 if there is None else there.stamp + 1,
-            },
-        )
+        there = self._connection.execute(_PRINCIPALS.select, _principal_key(organization_id, principal.ref)).one()
+        if _principal(there) != principal:
+            _PRINCIPALS.put(self._connection, {**row, "stamp": there.stamp + 1})
 
     def find_principal(self, organization_id: OrganizationId, ref: PrincipalRef) -> KnownPrincipal | None:
         row = self._connection.execute(_PRINCIPALS.select, _principal_key(organization_id, ref)).first()

@@ -49,7 +49,7 @@ def check_from_wire(message: decision_pb2.Check, field: str) -> Check:
         subject=principal_of(message.subject, f"{field}.subject") if message.HasField("subject") else None,
         operation=message.operation,
         organization_id="" if boundary is None else boundary.organization_id,
-        project_ids=() if boundary is None else boundary.project_ids,
+        project_ids=() if boundary is None else tuple(dict.fromkeys(boundary.project_ids)),
         resource=engine.Resource(
             message.resource.type, message.resource.id, message.resource.name, message.resource.locality
         ),
