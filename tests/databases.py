@@ -86,7 +86,7 @@ async def schema_differences(open_one: OpenDatabase, metadata: MetaData, migrati
 
     def compare(connection: Any) -> list[Any]:
         nonlocal core
-        core = connection._core
+        core = connection._session.core
         return list(compare_metadata(MigrationContext.configure(core), metadata))
 
     return await database.read(compare)

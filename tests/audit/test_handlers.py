@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from one_service import Served, serving, some_principal
 
 from concord.audit import wire
 from concord.audit.consume import SOURCES
@@ -25,6 +24,7 @@ from concord.kernel.principal import Author, PrincipalKind, PrincipalRef, Reach
 from concord.kernel.service import Service
 from concord.kernel.units import Change
 from fakes import CALLER, ORGANIZATION, OTHER_ORGANIZATION, START
+from one_service import Served, serving, some_principal
 
 SYSTEM = PrincipalRef(PrincipalKind.SERVICE, "system")
 ROBOT = some_principal(3, PrincipalKind.APPLICATION)

@@ -40,13 +40,16 @@ class Trapped:
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
+        self.armed = data_dir.with_suffix(".armed")
         self.process: Process | None = None
         self.http = httpx.Client()
 
     def start(self, service: str, when: str, event: str) -> None:
+        self.armed.unlink(missing_ok=True)
         self.process = Process(
             service, when, event, "serve", "--data-dir", str(self.data_dir), "--port", "0",
             log=self.data_dir.with_suffix(".log"), program=[str(KILLED)],
+            environment={"CRASH_ARMED": str(self.armed)},
         )  # fmt: skip
         ready = self.process.wait_ready()
         bootstrap = json.loads(Path(ready["bootstrap"]).read_text())
@@ -69,6 +72,7 @@ class Trapped:
     def expect_death(self, method: str, path: str) -> None:
         """Make the call that springs the trap."""
         assert self.process is not None
+        self.armed.touch()
         with contextlib.suppress(httpx.TransportError):
             self.ask(method, path, {} if method == "POST" else None)
         self.process.process.wait(30)

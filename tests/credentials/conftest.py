@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
-from credentials.making import World, open_world
 
+from credentials.making import World, open_world
 from databases import database_engines
 
 __all__ = ["database_engines"]

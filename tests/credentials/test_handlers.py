@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import grpc.aio
 import pytest
-from credentials.making import APPLICATION, OWNER, PROJECT, USER, World, fresh_id, principal_message
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -32,6 +31,7 @@ from concord.kernel.principal import PrincipalKind, PrincipalRef, TargetClass
 from concord.kernel.rpc.passports import PASSPORT_TYPE, token_type
 from concord.kernel.rpc.wire import instant_to_wire
 from concord.policy.v1.quota_pb2 import Quota
+from credentials.making import APPLICATION, OWNER, PROJECT, USER, World, fresh_id, principal_message
 from fakes import ORGANIZATION, OTHER_ORGANIZATION, START
 
 UUID_SECRET = api_key_pb2.KeyFormat(access_id_prefix="SCW", access_id_length=17, secret_is_uuid=True)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from credentials.making import APPLICATION, OWNER, USER, fresh_id, make_client, make_key, make_unit
 
 from concord.credentials.key_formats import KeyFormat
 from concord.credentials.model import LifeState, OrganizationRules
@@ -29,6 +28,7 @@ from concord.kernel.errors import Denied, Invalid, NotFound, Precondition, Reaso
 from concord.kernel.keyring import Keyring, SealBroken
 from concord.kernel.principal import PrincipalKind, PrincipalRef
 from concord.kernel.secret import Secret
+from credentials.making import APPLICATION, OWNER, USER, fresh_id, make_client, make_key, make_unit
 from fakes import ORGANIZATION, START, open_sqlite
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from credentials.making import APPLICATION, OWNER, PROJECT, USER, make_client, make_key, make_session
 
 from concord.credentials.model import (
     ApiKeyState,
@@ -24,6 +23,7 @@ from concord.kernel.ids import UserId
 from concord.kernel.paging import PageRequest
 from concord.kernel.principal import PrincipalKind
 from concord.kernel.secret import SecretHash
+from credentials.making import APPLICATION, OWNER, PROJECT, USER, make_client, make_key, make_session
 from databases import schema_differences
 from fakes import ORGANIZATION, OTHER_ORGANIZATION, START
 

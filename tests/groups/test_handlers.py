@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from one_service import Served, serving, some_principal
 
 from concord.common.v1 import principal_pb2
 from concord.common.v1.localized_text_pb2 import LocalizedText
@@ -39,6 +38,7 @@ from concord.kernel.rpc.wire import principal_to_wire
 from concord.kernel.units import Change
 from concord.policy.v1.quota_pb2 import Quota
 from fakes import CALLER, ORGANIZATION, OTHER_ORGANIZATION
+from one_service import Served, serving, some_principal
 
 ALICE, BOB = some_principal(1), some_principal(2)
 ROBOT = some_principal(3, PrincipalKind.APPLICATION)
@@ -309,7 +309,7 @@ async def test_groups_are_born_once_with_an_organization_that_asks_for_a_catalog
     assert names == ["Administrators", "Editors", "Billing Administrators"]
     expected = {ids.derive(GroupId, ORGANIZATION, "scaleway", name) for name in names}
     assert {each.id for each in listed.groups} == expected
-    assert all(each.editable and each.deletable and each.managed for each in listed.groups)
+    assert all(each.editable and each.deletable and not each.managed for each in listed.groups)
     people = await api.served.call(api.group.ListGroups, groups.ListGroupsRequest(catalogues=[""]))
     assert not people.groups
 

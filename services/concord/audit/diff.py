@@ -1,17 +1,23 @@
 """Turns the resources of a change event into fields with old and new values, whatever their message is."""
 
 import json
+from functools import cache
 from typing import Any, Final
 
 from google.protobuf import descriptor_pool, json_format, message_factory
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from concord.audit.model import FieldChange, differences
 
 # These move with every change and say nothing of their own.
 SKIPPED: Final = frozenset({"version", "etag", "update_time"})
+# JSON has these as they stand; the library's way to say so is slow.
+_AS_THEY_ARE: Final = frozenset(
+    {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BOOL, FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_UINT32}
+)
 
 
 class UnknownResource(Exception):
@@ -24,8 +30,12 @@ def changed_fields(before: AnyMessage, after: AnyMessage) -> tuple[FieldChange, 
     shape = new if new is not None else old
     if shape is None:
         return ()
-    order = [field.name for field in shape.DESCRIPTOR.fields]
-    return differences(_flat(old), _flat(new), order)
+    return differences(_flat(old), _flat(new), _order(shape.DESCRIPTOR))
+
+
+@cache
+def _order(shape: Descriptor) -> tuple[str, ...]:
+    return tuple(field.name for field in shape.fields)
 
 
 def _unpack(packed: AnyMessage) -> Message | None:
@@ -54,6 +64,7 @@ def _flat(message: Message | None) -> dict[str, Any]:
     return values
 
 
+@cache
 def _is_record(field: FieldDescriptor) -> bool:
     if field.message_type is None:
         return False
@@ -63,6 +74,7 @@ def _is_record(field: FieldDescriptor) -> bool:
     return not field.is_repeated and not field.message_type.full_name.startswith("google.protobuf.")
 
 
+@cache
 def _is_map(field: FieldDescriptor) -> bool:
     return field.message_type is not None and field.message_type.GetOptions().map_entry
 
@@ -77,9 +89,18 @@ def _nested(field: FieldDescriptor, value: Any) -> dict[str, Any]:
 
 
 def _plain(message: Message, field: FieldDescriptor) -> Any:
+    if not field.is_repeated:
+        if field.type in _AS_THEY_ARE:
+            return getattr(message, field.name)
+        if field.enum_type is not None:
+            number = getattr(message, field.name)
+            known = field.enum_type.values_by_number.get(number)
+            return number if known is None else known.name
     alone = type(message)()
     if field.is_repeated:
         getattr(alone, field.name).extend(getattr(message, field.name))
+    elif field.message_type is Timestamp.DESCRIPTOR:
+        return getattr(message, field.name).ToJsonString()
     elif field.message_type is not None:
         getattr(alone, field.name).CopyFrom(getattr(message, field.name))
     else:

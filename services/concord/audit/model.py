@@ -14,6 +14,7 @@ from concord.kernel.principal import PrincipalRef
 NO_HASH: Final = bytes(32)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_ENCODE: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 class Outcome(StrEnum):
@@ -60,15 +61,18 @@ class AuditEvent:
 
     def chained(self, sequence: int, previous_hash: bytes) -> "AuditEvent":
         """Return the event in its place in the organization's chain."""
-        placed = replace(self, sequence=sequence, previous_hash=previous_hash)
-        return replace(placed, hash=placed.expected_hash())
+        content = self._content(sequence)
+        return replace(self, sequence=sequence, previous_hash=previous_hash, hash=_hash(previous_hash, content))
 
     def expected_hash(self) -> bytes:
         """Return the hash that this content and the event before it call for."""
-        return hashlib.sha256(self.previous_hash + self.canonical()).digest()
+        return _hash(self.previous_hash, self.canonical())
 
     def canonical(self) -> bytes:
         """Return the content as bytes; the contract tells strangers how, so that they can verify it."""
+        return self._content(self.sequence)
+
+    def _content(self, sequence: int) -> bytes:
         content = {
             "id": self.id,
             "organization_id": self.organization_id,
@@ -89,9 +93,13 @@ class AuditEvent:
             "call_id": self.call_id,
             "source": self.source,
             "source_revision": self.source_revision,
-            "sequence": self.sequence,
+            "sequence": sequence,
         }
-        return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+        return _ENCODE(content).encode("ascii")
+
+
+def _hash(previous_hash: bytes, content: bytes) -> bytes:
+    return hashlib.sha256(previous_hash + content).digest()
 
 
 def first_broken(events: Sequence[AuditEvent], previous_hash: bytes = NO_HASH) -> AuditEvent | None:

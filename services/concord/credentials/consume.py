@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from concord.common.v1.change_pb2 import ChangeEvent
 from concord.credentials.model import LifeState, OrganizationRules
@@ -17,6 +17,9 @@ from concord.kernel.units import Unit
 from concord.policy.v1.quota_pb2 import Quota
 
 Credentials = Unit[CredentialStore]
+
+_USER: Final[Any] = User.DESCRIPTOR
+_APPLICATION: Final[Any] = Application.DESCRIPTOR
 
 _PRINCIPALS: Final = {
     "user": PrincipalKind.USER,
@@ -46,6 +49,9 @@ def _follow_principal(unit: Credentials, event: ChangeEvent) -> None:
         end_principal(unit, principal)
         return
     state = _state_of(event)
+    if event.type.endswith(".created"):
+        unit.store.put_principal(unit.organization_id, principal, state)
+        return
     known = unit.store.find_principal(unit.organization_id, principal)
     if state is LifeState.SUSPENDED and known is LifeState.ACTIVE:
         suspend_principal(unit, principal)
@@ -55,11 +61,10 @@ def _follow_principal(unit: Credentials, event: ChangeEvent) -> None:
 
 def _state_of(event: ChangeEvent) -> LifeState:
     """Read the principal's state; one whose message says nothing about it goes by the event's name."""
-    user, application = User(), Application()
-    if event.after.Unpack(user):
-        suspended = user.state == USER_STATE_SUSPENDED
-    elif event.after.Unpack(application):
-        suspended = application.state == APPLICATION_STATE_SUSPENDED
+    if event.after.Is(_USER):
+        suspended = User.FromString(event.after.value).state == USER_STATE_SUSPENDED
+    elif event.after.Is(_APPLICATION):
+        suspended = Application.FromString(event.after.value).state == APPLICATION_STATE_SUSPENDED
     else:
         suspended = event.type.endswith(".suspended")
     return LifeState.SUSPENDED if suspended else LifeState.ACTIVE

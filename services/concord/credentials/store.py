@@ -141,6 +141,11 @@ class Sessions(Protocol):
     def end_sessions_of(self, organization_id: OrganizationId, principal: PrincipalRef, now: datetime) -> int:
         """End all sessions of a principal that had not ended; return how many."""
 
+    def live_sessions_of_key(
+        self, organization_id: OrganizationId, key_id: ApiKeyId, now: datetime, most: int
+    ) -> Sequence[Session]:
+        """Return sessions that a key opened and that are still good, at most so many."""
+
     def end_sessions_of_key(self, organization_id: OrganizationId, key_id: ApiKeyId, now: datetime) -> int:
         """End all sessions that a key opened and that had not ended; return how many."""
 

@@ -109,8 +109,8 @@ class Group:
 
     @property
     def managed(self) -> bool:
-        """Whether the group was supplied."""
-        return bool(self.catalogue)
+        """Whether the platform supplied it and keeps it."""
+        return bool(self.catalogue) and not self.editable
 
     @property
     def container(self) -> Container:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, select
+from sqlalchemy import bindparam, insert, select
 
 from concord.audit.model import NO_HASH, AuditEvent, EventFilter, FieldChange, Outcome
 from concord.audit.sql.tables import audit_event, events_listing
-from concord.kernel.database import Connection
+from concord.kernel.database import Connection, Row, UniqueViolation
 from concord.kernel.ids import AuditEventId, OrganizationId
 from concord.kernel.paging import Page, PageRequest
 from concord.kernel.principal import PrincipalKind, PrincipalRef
@@ -23,16 +23,29 @@ class SqlStore:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        # What this unit itself has put at the end of each chain.
+        self._ends: dict[OrganizationId, tuple[int, bytes]] = {}
 
     def append(self, event: AuditEvent) -> AuditEvent:
-        kept = self.find_event(event.organization_id, event.id)
-        if kept is not None:
+        sequence, previous_hash = self._end_of(event.organization_id)
+        placed = event.chained(sequence + 1, previous_hash)
+        try:
+            self._connection.execute_unique(_INSERT, _values(placed))
+        except UniqueViolation:
+            kept = self.find_event(event.organization_id, event.id)
+            if kept is None:
+                raise
             return kept
-        # Units of one organization never overlap, so the last event stays the last until this one is in.
-        last = self._connection.execute(_LAST, {"organization": event.organization_id}).one_or_none()
-        placed = event.chained(1, NO_HASH) if last is None else event.chained(last.sequence + 1, bytes(last.hash))
-        self._connection.execute(_INSERT, _values(placed))
+        self._ends[event.organization_id] = (placed.sequence, placed.hash)
         return placed
+
+    def _end_of(self, organization_id: OrganizationId) -> tuple[int, bytes]:
+        """Return the last event's place and hash. Units of one organization never overlap: it stays the last."""
+        end = self._ends.get(organization_id)
+        if end is not None:
+            return end
+        last = self._connection.execute(_LAST, {"organization": organization_id}).one_or_none()
+        return (0, NO_HASH) if last is None else (last.sequence, bytes(last.hash))
 
     def find_event(self, organization_id: OrganizationId, event_id: AuditEventId) -> AuditEvent | None:
         row = self._connection.execute(_FIND, {"organization": organization_id, "id": event_id}).one_or_none()
@@ -63,7 +76,7 @@ def _containing(text: str) -> str:
     return f"%{folded}%"
 
 
-def _event(row: Row[Any]) -> AuditEvent:
+def _event(row: Row) -> AuditEvent:
     return AuditEvent(
         id=AuditEventId(row.id),
         organization_id=OrganizationId(row.organization_id),

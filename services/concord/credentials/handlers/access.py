@@ -28,6 +28,20 @@ def require_everything() -> None:
         raise Denied(call.method.permission)
 
 
+def within_ceiling(wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the limit of a credential that the caller makes: never beyond that of the one it calls with.
+
+    Else a credential that was lowered could make one that is not.
+    """
+    call = Call.current()
+    limit = call.require_passport().ceiling
+    if not limit:
+        return wanted
+    if not set(limit).issuperset(wanted):
+        raise Denied(call.method.permission, message="a credential with limits makes none that may do more")
+    return wanted or limit
+
+
 def sight() -> Sight:
     """Return whose things the caller may see in a list."""
     call = Call.current()
@@ -39,6 +53,9 @@ def sight() -> Sight:
     own = call.require_passport().principal
     if TargetClass.OWN in reach.classes:
         included.add(own)
+    elif TargetClass.OWN in call.method.classes:
+        # A right over others does not outweigh what denies one's own things.
+        excluded.add(own)
     if reach.owner_user_id is not None and TargetClass.OWNER in call.method.classes:
         owner = PrincipalRef(PrincipalKind.USER, reach.owner_user_id)
         (included if TargetClass.OWNER in reach.classes else excluded).add(owner)

@@ -1,10 +1,11 @@
 """Serves API keys."""
 
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from concord.credentials.handlers.access import AWAITS, own_organization, require_everything, sight
+from concord.credentials.handlers.access import AWAITS, own_organization, require_everything, sight, within_ceiling
 from concord.credentials.operations import api_keys
 from concord.credentials.store import API_KEY_ORDERS, CredentialStore
 from concord.credentials.v1 import api_key_pb2, api_key_service_pb2
@@ -31,6 +32,7 @@ class ApiKeyHandlers(ApiKeyServiceServicer):
         own_organization(request.organization_id)
         require_everything()
         wanted = wire.new_key_from_wire(request)
+        wanted = replace(wanted, ceiling=within_ceiling(wanted.ceiling))
         return await self._units.write(
             request,
             lambda unit: api_keys.create_api_key(unit, wanted, self._vault),

@@ -1,10 +1,11 @@
 """Serves OAuth clients."""
 
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from concord.credentials.handlers.access import AWAITS, own_organization, require_everything, sight
+from concord.credentials.handlers.access import AWAITS, own_organization, require_everything, sight, within_ceiling
 from concord.credentials.operations import clients
 from concord.credentials.store import CLIENT_ORDERS, CredentialStore
 from concord.credentials.v1 import oauth_client_pb2, oauth_client_service_pb2
@@ -29,6 +30,7 @@ class OAuthClientHandlers(OAuthClientServiceServicer):
         own_organization(request.organization_id)
         require_everything()
         wanted = wire.new_client_from_wire(request)
+        wanted = replace(wanted, scopes=within_ceiling(wanted.scopes))
         return await self._units.write(
             request,
             lambda unit: clients.create_client(unit, wanted, self._vault),

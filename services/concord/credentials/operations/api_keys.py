@@ -12,6 +12,8 @@ from concord.credentials.model import (
     ApiKey,
     ApiKeyState,
     LifeState,
+    SessionAt,
+    SessionEpoch,
     check_attributes,
     check_text,
     refuse,
@@ -30,6 +32,8 @@ QUOTA: Final = "api_keys"
 MUTABLE: Final = frozenset({"name", "description", "default_project_id", "expire_time", "state", "attributes"})
 MAX_SCOPES: Final = 100
 MAX_SCOPE: Final = 256
+# Sessions that end together are announced one by one up to here.
+MAX_ANNOUNCED: Final = 100
 
 Keys = Unit[CredentialStore]
 
@@ -138,7 +142,7 @@ def update_api_key(unit: Keys, key_id: str, patch: ApiKeyPatch, etag: str = "") 
         key = replace(key, expire_time=_settle_expiry(before, patch.expire_time, unit.now))
     unit.store.replace_key(key)
     if key.state is not ApiKeyState.ACTIVE:
-        unit.store.end_sessions_of_key(key.organization_id, key.id, unit.now)
+        _end_sessions(unit, key)
     if key.expire_time is not None:
         unit.store.shorten_sessions_of_key(key.organization_id, key.id, key.expire_time, unit.now)
     unit.record(
@@ -165,6 +169,22 @@ def require_principal(unit: Keys, principal: PrincipalRef) -> None:
     state = unit.store.find_principal(unit.organization_id, principal)
     if state is None or state is LifeState.DELETED:
         raise NotFound(principal.kind.value, principal.id)
+
+
+def _end_sessions(unit: Keys, key: ApiKey) -> None:
+    """End what a suspended key opened, and say so: the key may come back, its sessions do not."""
+    live = unit.store.live_sessions_of_key(key.organization_id, key.id, unit.now, MAX_ANNOUNCED + 1)
+    unit.store.end_sessions_of_key(key.organization_id, key.id, unit.now)
+    if len(live) > MAX_ANNOUNCED:
+        # One event for all that the bearer has: too many to tell one by one, and too many to let one slip.
+        unit.store.end_sessions_of(key.organization_id, key.bearer, unit.now)
+        epoch = SessionEpoch(key.bearer, unit.now)
+        unit.record(Change("session.epoch_raised", "session_epoch", key.bearer.id, after=epoch, security_relevant=True))
+        return
+    for session in live:
+        ended = replace(session, end_time=unit.now, update_time=unit.now, version=session.version + 1)
+        before, after = SessionAt(session, unit.now), SessionAt(ended, unit.now)
+        unit.record(Change("session.ended", "session", session.id, before=before, after=after, security_relevant=True))
 
 
 def _own_key(unit: Keys, key_id: str, etag: str) -> ApiKey:

@@ -6,8 +6,9 @@ from typing import Any, Final
 from sqlalchemy import bindparam, delete, func, select
 
 from concord.credentials.model import ApiKeyState, CredentialStatus, LifeState, Password
-from concord.credentials.sql.rows import SqlPart, ref_from, ref_text, upserts
+from concord.credentials.sql.rows import SqlPart, ref_from, ref_text
 from concord.credentials.sql.tables import api_key, password, principal
+from concord.kernel.database.upserts import upserts
 from concord.kernel.ids import OrganizationId, UserId
 from concord.kernel.principal import PrincipalKind, PrincipalRef
 
@@ -46,7 +47,8 @@ class SqlPasswords(SqlPart):
         return None if row is None else _password(row)
 
     def find_encoded(self, organization_id: OrganizationId, user_id: UserId) -> str | None:
-        return self._connection.execute(_ENCODED, {"org": organization_id, "user": user_id}).scalar()
+        encoded: str | None = self._connection.execute(_ENCODED, {"org": organization_id, "user": user_id}).scalar()
+        return encoded
 
     def put_password(self, password: Password, encoded: str) -> None:
         row = {

@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import bindparam, delete, select, update
 
 from concord.credentials.model import ApiKeyState, LifeState, OrganizationRules
-from concord.credentials.sql.rows import SqlPart, ref_text, upserts
+from concord.credentials.sql.rows import SqlPart, ref_text
 from concord.credentials.sql.tables import (
     access_token,
     api_key,
@@ -19,6 +19,7 @@ from concord.credentials.sql.tables import (
     session,
 )
 from concord.kernel.database.columns import Instant
+from concord.kernel.database.upserts import upserts
 from concord.kernel.ids import OrganizationId
 from concord.kernel.principal import PrincipalRef
 
@@ -27,7 +28,8 @@ _PUT_ORGANIZATION: Final = upserts(organization)
 _PRINCIPAL: Final = select(principal.c.state).where(
     principal.c.organization_id == bindparam("org"), principal.c.principal == bindparam("whose")
 )
-_PUT_PRINCIPAL: Final = upserts(principal)
+# Who was deleted stays deleted, whatever is heard of them later.
+_PUT_PRINCIPAL: Final = upserts(principal, unless=principal.c.state == LifeState.DELETED.value)
 _PROJECT: Final = select(project.c.id).where(
     project.c.organization_id == bindparam("org"), project.c.id == bindparam("which")
 )
@@ -97,8 +99,6 @@ class SqlReplicas(SqlPart):
         return None if found is None else LifeState(found)
 
     def put_principal(self, organization_id: OrganizationId, principal: PrincipalRef, state: LifeState) -> None:
-        if self.find_principal(organization_id, principal) is LifeState.DELETED:
-            return
         row = {"organization_id": organization_id, "principal": ref_text(principal), "state": state.value}
         self._connection.execute(_PUT_PRINCIPAL[self._connection.dialect], row)
 
@@ -113,7 +113,8 @@ class SqlReplicas(SqlPart):
         self._connection.execute(_REMOVE_PROJECT, {"org": organization_id, "which": project_id})
 
     def find_limit(self, organization_id: OrganizationId, name: str) -> int | None:
-        return self._connection.execute(_LIMIT, {"org": organization_id, "of": name}).scalar()
+        limit: int | None = self._connection.execute(_LIMIT, {"org": organization_id, "of": name}).scalar()
+        return limit
 
     def put_limit(self, organization_id: OrganizationId, name: str, limit: int) -> None:
         row = {"organization_id": organization_id, "name": name, "value": limit}

@@ -1,11 +1,10 @@
 """What the mixins of the SQL store share: the connection, principals as text, filters as parameters."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, bindparam, func, insert, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from concord.credentials.model import Sight
 from concord.credentials.sql.tables import counter
@@ -23,7 +22,6 @@ _BUMP: Final = (
     .returning(counter.c.value)
 )
 _START: Final = insert(counter)
-_INSERTS: Final[dict[str, Callable[[Any], Any]]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class SqlPart:
@@ -38,20 +36,6 @@ class SqlPart:
             self._connection.execute(_START, {"organization_id": organization_id, "name": name, "value": 1})
             return 1
         return int(found)
-
-
-def upserts(table: Any) -> dict[str, Any]:
-    """Return, for each engine, the statement that stores a row in place of the one with its primary key."""
-    keys = [column.name for column in table.primary_key]
-    found = {}
-    for dialect, make in _INSERTS.items():
-        statement = make(table)
-        others = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
-        if others:
-            found[dialect] = statement.on_conflict_do_update(index_elements=keys, set_=others)
-        else:
-            found[dialect] = statement.on_conflict_do_nothing(index_elements=keys)
-    return found
 
 
 def ref_text(principal: PrincipalRef) -> str:

@@ -1,5 +1,6 @@
 """Sessions and access tokens in SQL."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -66,6 +67,17 @@ _END: Final = (
 _END_ONE: Final = _END.where(_SESSION.id == bindparam("which"))
 _END_OF: Final = _END.where(_SESSION.principal == bindparam("whose"))
 _END_OF_KEY: Final = _END.where(_SESSION.api_key_id == bindparam("key"))
+_LIVE_OF_KEY: Final = (
+    select(*_COLUMNS)
+    .where(
+        _MINE,
+        _SESSION.api_key_id == bindparam("key"),
+        _SESSION.end_time.is_(None),
+        _SESSION.expire_time > bindparam("at", type_=Instant),
+    )
+    .order_by(_SESSION.id)
+    .limit(bindparam("most"))
+)
 _SHORTEN: Final = (
     update(session)
     .where(
@@ -157,6 +169,12 @@ class SqlSessions(SqlPart):
     def end_sessions_of(self, organization_id: OrganizationId, principal: PrincipalRef, now: datetime) -> int:
         values = {"org": organization_id, "whose": ref_text(principal), "ended": now}
         return self._connection.execute(_END_OF, values).rowcount
+
+    def live_sessions_of_key(
+        self, organization_id: OrganizationId, key_id: ApiKeyId, now: datetime, most: int
+    ) -> Sequence[Session]:
+        values = {"org": organization_id, "key": key_id, "at": now, "most": most}
+        return [_session(row) for row in self._connection.execute(_LIVE_OF_KEY, values)]
 
     def end_sessions_of_key(self, organization_id: OrganizationId, key_id: ApiKeyId, now: datetime) -> int:
         values = {"org": organization_id, "key": key_id, "ended": now}

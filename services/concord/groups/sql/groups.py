@@ -3,12 +3,12 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from concord.groups.model import Group, GroupFilter, LocalizedText, MemberKind
 from concord.groups.sql.common import ORGANIZATION, Part, chunks, expanding
 from concord.groups.sql.tables import group_tag, groups_listing, principal_group
-from concord.kernel.database import UniqueViolation
+from concord.kernel.database import Row, UniqueViolation
 from concord.kernel.errors import AlreadyExists
 from concord.kernel.ids import GroupId, OrganizationId
 from concord.kernel.paging import Page, PageRequest
@@ -27,6 +27,8 @@ _DELETE_GROUPS = delete(principal_group).where(_in_org, _g.id.in_(expanding("ids
 _DELETE_TAGS = delete(group_tag).where(
     group_tag.c.organization_id == ORGANIZATION, group_tag.c.group_id.in_(expanding("ids"))
 )
+_INSERT_PRINCIPAL_GROUP = insert(principal_group)
+_INSERT_GROUP_TAG = insert(group_tag)
 
 
 class SqlGroups(Part):
@@ -44,7 +46,7 @@ class SqlGroups(Part):
 
     def insert_group(self, group: Group) -> None:
         try:
-            self._connection.execute(insert(principal_group), _group_values(group))
+            self._connection.execute(_INSERT_PRINCIPAL_GROUP, _group_values(group))
         except UniqueViolation as taken:
             if taken.concerns("handle", "principal_group_handle"):
                 raise AlreadyExists("group", group.handle, "group.handle") from None
@@ -117,7 +119,7 @@ class SqlGroups(Part):
     def _insert_tags(self, group: Group) -> None:
         if group.tags:
             self._connection.execute(
-                insert(group_tag),
+                _INSERT_GROUP_TAG,
                 [{"organization_id": group.organization_id, "group_id": group.id, "tag": tag} for tag in group.tags],
             )
 
@@ -130,7 +132,7 @@ def _containing(text: str) -> str:
     return f"%{folded}%"
 
 
-def _group(row: Row[Any]) -> Group:
+def _group(row: Row) -> Group:
     return Group(
         id=GroupId(row.id),
         organization_id=OrganizationId(row.organization_id),

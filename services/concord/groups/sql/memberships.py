@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, insert, select, tuple_
+from sqlalchemy import bindparam, delete, func, insert, select, tuple_
 
 from concord.groups.model import Container, ContainerKind, MemberFilter, Membership, MembershipId
 from concord.groups.sql.common import ORGANIZATION, Part, chunks, expanding
 from concord.groups.sql.tables import membership, memberships_listing, principal_group
-from concord.kernel.database import UniqueViolation
+from concord.kernel.database import Row, UniqueViolation
 from concord.kernel.errors import AlreadyExists
 from concord.kernel.ids import GroupId, OrganizationId
 from concord.kernel.paging import Page, PageRequest
@@ -55,6 +55,7 @@ _EXCLUSIONS = (
     )
     .order_by(_m.principal_id, _m.container_id)
 )
+_INSERT_MEMBERSHIP = insert(membership)
 
 
 class SqlMemberships(Part):
@@ -96,7 +97,7 @@ class SqlMemberships(Part):
         if not memberships:
             return
         try:
-            self._connection.execute(insert(membership), [_membership_values(each) for each in memberships])
+            self._connection.execute(_INSERT_MEMBERSHIP, [_membership_values(each) for each in memberships])
         except UniqueViolation:
             raise AlreadyExists("membership", memberships[0].principal.id) from None
 
@@ -144,7 +145,7 @@ class SqlMemberships(Part):
         return memberships_listing.page(self._connection, page, filters, _membership)
 
 
-def _membership(row: Row[Any]) -> Membership:
+def _membership(row: Row) -> Membership:
     return Membership(
         id=MembershipId(row.id),
         organization_id=OrganizationId(row.organization_id),

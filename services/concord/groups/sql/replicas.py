@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Mapping
 
-from sqlalchemy import bindparam, delete, insert, select, tuple_
+from sqlalchemy import bindparam, delete, select, tuple_
 
 from concord.groups.model import Principal
 from concord.groups.sql.common import ORGANIZATION, Part, chunks, expanding
 from concord.groups.sql.tables import OWN_TABLES, known_principal, known_project, quota_limit
+from concord.kernel.database.upserts import upserts
 from concord.kernel.ids import OrganizationId
 from concord.kernel.principal import PrincipalKind, PrincipalRef
 
@@ -27,9 +28,9 @@ _DELETE_PROJECT = delete(known_project).where(
 _FIND_LIMIT = select(quota_limit.c.value).where(
     quota_limit.c.organization_id == ORGANIZATION, quota_limit.c.name == bindparam("name")
 )
-_DELETE_LIMIT = delete(quota_limit).where(
-    quota_limit.c.organization_id == ORGANIZATION, quota_limit.c.name == bindparam("at_name")
-)
+_PUT_PRINCIPAL = upserts(known_principal)
+_PUT_PROJECT = upserts(known_project)
+_PUT_LIMIT = upserts(quota_limit)
 _SWEEP = tuple(delete(table).where(table.c.organization_id == ORGANIZATION) for table in OWN_TABLES)
 
 
@@ -50,9 +51,8 @@ class SqlReplicas(Part):
         return found
 
     def put_principal(self, organization_id: OrganizationId, principal: Principal) -> None:
-        self.delete_principal(organization_id, principal.ref)
         self._connection.execute(
-            insert(known_principal),
+            _PUT_PRINCIPAL[self._connection.dialect],
             {
                 "organization_id": organization_id,
                 "kind": principal.ref.kind.value,
@@ -69,8 +69,8 @@ class SqlReplicas(Part):
         return self._ids(_FIND_PROJECTS, organization_id, ids)
 
     def put_project(self, organization_id: OrganizationId, project_id: str) -> None:
-        self.delete_project(organization_id, project_id)
-        self._connection.execute(insert(known_project), {"organization_id": organization_id, "id": project_id})
+        row = {"organization_id": organization_id, "id": project_id}
+        self._connection.execute(_PUT_PROJECT[self._connection.dialect], row)
 
     def delete_project(self, organization_id: OrganizationId, project_id: str) -> None:
         self._connection.execute(_DELETE_PROJECT, {"organization": organization_id, "at_id": project_id})
@@ -80,10 +80,8 @@ class SqlReplicas(Part):
         return None if row is None else (row.value,)
 
     def put_limit(self, organization_id: OrganizationId, quota: str, limit: int | None) -> None:
-        self._connection.execute(_DELETE_LIMIT, {"organization": organization_id, "at_name": quota})
-        self._connection.execute(
-            insert(quota_limit), {"organization_id": organization_id, "name": quota, "value": limit}
-        )
+        row = {"organization_id": organization_id, "name": quota, "value": limit}
+        self._connection.execute(_PUT_LIMIT[self._connection.dialect], row)
 
     def sweep(self, organization_id: OrganizationId) -> None:
         for statement in _SWEEP:
