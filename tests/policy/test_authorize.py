@@ -276,3 +276,27 @@ async def test_a_deny_within_a_place_that_is_not_known_of_the_resource_denies(wo
     # Nobody says in which groups the user lies, so it may lie in this one.
     assert not await world.allows(user, "identity.users.update", resource_id=str(uuid.uuid4()))
     assert await world.allows(user, "identity.users.list")
+
+
+async def test_a_rule_of_one_project_holds_for_calls_about_that_project(world: World) -> None:
+    user, shut, open_ = await world.user(), await world.project(), await world.project()
+    deny = Statement(
+        id="",
+        effect=Effect.DENY,
+        permissions=("identity.projects.update",),
+        boundary=Boundary(BoundaryKind.PROJECTS, project_ids=(shut,)),
+    )
+    await world.policy(user, allow("identity.projects.*"), deny)
+
+    # In both orders: what is remembered of one project must not answer for the other.
+    for project, expected in ((open_, True), (shut, False), (open_, True)):
+        assert await world.allows(user, "identity.projects.update", resource_id=project) is expected
+
+
+async def test_a_native_call_is_not_covered_by_what_an_operation_only_carries(world: World) -> None:
+    user = await world.user()
+    by_operation = Statement(id="", effect=Effect.ALLOW, operations=("scaleway/CreateUser",))
+    await world.policy(user, by_operation)
+    rpc = "concord.credentials.v1.PasswordService/SetPassword"
+
+    assert not await world.allows(user, "credentials.passwords.set", rpc=rpc)

@@ -133,7 +133,7 @@ class _Asked:
             self._context = Context(ip=passport.caller_address, time=now, user_agent=agent, mfa=passport.mfa)
             if question.resource_id:
                 kind = resource_type(question.permission)
-                self._resource = Resource(kind, question.resource_id, name, locality="global")
+                self._resource = Resource(kind, question.resource_id, name, "global", None, None, None)
         if entry.looks_at_operations or self._ceiling is not None:
             self._covering, self._touching = covered_by(question)
 
@@ -146,13 +146,14 @@ class _Asked:
             class_permission(question.permission, target_class),
             self._entry.subject,
             question.operation,
-            self._covering,
+            tuple(name for name in self._covering if _reaches(name, question.permission, target_class, carries=False)),
             self._touching,
             self._resource,
             question.passport.organization_id or "",
-            "",
+            project_of(question),
             False,
             self._context,
+            _reaches(question.operation, question.permission, target_class, carries=True),
         )
         return decide(self._entry.program, request, self._ceiling)
 
@@ -174,10 +175,27 @@ def _key(question: Question, entry: Entry) -> Hashable:
         question.classes,
         target_class,
         question.operation,
+        project_of(question),
         mask,
         pinned,
         question.passport.ceiling,
     )
+
+
+@lru_cache(maxsize=4096)
+def _reaches(name: str, permission: str, target_class: TargetClass, *, carries: bool) -> bool:
+    """Tell whether an operation stands for a permission over this class of target.
+
+    What it carries counts only where the operation itself is carried out: a right to create a user, which
+    sets a password along the way, is no right to set anybody's password.
+    """
+    operation = find_operation(name) if name else None
+    if operation is None:
+        return False
+    carried = (operation.primary_permission, *operation.carries) if carries else (operation.primary_permission,)
+    if target_class is TargetClass.OWN and permission in carried:
+        return True
+    return class_permission(permission, target_class) in carried
 
 
 def class_permission(permission: str, target_class: TargetClass) -> str:
@@ -191,6 +209,11 @@ def class_permission(permission: str, target_class: TargetClass) -> str:
 def _class_permission(permission: str, target_class: TargetClass) -> str:
     service, _, rest = permission.partition(".")
     return f"{service}.{target_class.value}_{rest}"
+
+
+def project_of(question: Question) -> str:
+    """Return the project that a call is about, where it is about one: its rules are those of that project."""
+    return question.resource_id if resource_type(question.permission) == "identity.projects" else ""
 
 
 def resource_type(permission: str) -> str:

@@ -21,6 +21,7 @@ from concord.kernel.units import Units
 from concord.policy.compiling import compile_ceiling, compile_sources
 from concord.policy.counted import CountedDatabase
 from concord.policy.engine import Program, Statement, Subject, owner_program
+from concord.policy.engine.model import BoundaryKind
 from concord.policy.model import EndedKind, Policy, Standing
 from concord.policy.store import PolicyStore
 
@@ -191,6 +192,7 @@ def _looks_at_context(statement: Statement) -> bool:
         or statement.parameters
         or statement.endpoints
         or statement.denied_endpoints
+        or statement.boundary.kind not in (BoundaryKind.ORGANIZATION, BoundaryKind.PROJECTS)
     )
 
 

@@ -100,7 +100,7 @@ class SqlReplicas(SqlPart):
 
     def put_principal(self, organization_id: OrganizationId, principal: PrincipalRef, state: LifeState) -> None:
         row = {"organization_id": organization_id, "principal": ref_text(principal), "state": state.value}
-        self._connection.execute(_PUT_PRINCIPAL[self._connection.dialect], row)
+        self._connection.execute_later(_PUT_PRINCIPAL[self._connection.dialect], row)
 
     def has_project(self, organization_id: OrganizationId, project_id: str) -> bool:
         return self._connection.execute(_PROJECT, {"org": organization_id, "which": project_id}).first() is not None

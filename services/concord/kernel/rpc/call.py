@@ -97,8 +97,12 @@ class Call:
     def admits(self, principal: PrincipalRef) -> bool:
         """Tell whether the decision admits a thing of this principal."""
         admitted = self.reach.classes
-        if self.passport is not None and principal == self.passport.principal and TargetClass.OWN in admitted:
-            return True
+        if self.passport is not None and principal == self.passport.principal:
+            if TargetClass.OWN in admitted:
+                return True
+            if TargetClass.OWN in self.method.classes and TargetClass.OWNER not in admitted:
+                # A right over others does not outweigh what denies one's own things.
+                return False
         is_owner = principal.kind is PrincipalKind.USER and principal.id == self.reach.owner_user_id
         if is_owner and TargetClass.OWNER in self.method.classes:
             # Where an rpc tells the owner apart, the plain permission never covers the owner.

@@ -83,11 +83,12 @@ class Program:
 
     def _add_by_operation(self, request: Request, found: set[int]) -> None:
         # An allow needs an operation that covers the whole call; a deny needs only to touch it.
-        covering = (request.operation, *request.covering) if request.operation else request.covering
+        claimed = (request.operation,) if request.operation else ()
+        covering = (*claimed, *request.covering) if request.operation_stands else request.covering
         for name in covering:
             found.update(self._by_operation.get(name, ()))
             found.update(self._operation_globs.owners(name))
-        for name in request.touching:
+        for name in (*claimed, *request.touching):
             touched = (*self._by_operation.get(name, ()), *self._operation_globs.owners(name))
             found.update(number for number in touched if self.statements[number].deny)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from time import perf_counter
 from typing import Any
 
 from concord.policy.engine.combine import Compiled, Program
@@ -18,6 +19,9 @@ from concord.policy.engine.model import (
     Reach,
     Request,
 )
+
+# All conditions of one decision together. What comes later is an error: it never allows and never lifts a deny.
+_CONDITION_SECONDS = 0.1
 
 
 class Step(Enum):
@@ -88,13 +92,14 @@ def _looked_at(program: Program, request: Request) -> Iterable[Looked]:
 class _Run:
     """One pass over one program; holds what is worked out at most once for a request."""
 
-    __slots__ = ("_facts", "failed", "program", "request")
+    __slots__ = ("_facts", "_spent", "failed", "program", "request")
 
     def __init__(self, program: Program, request: Request) -> None:
         self.program = program
         self.request = request
         self.failed: list[FailedCondition] = []
         self._facts: dict[str, Any] | None = None
+        self._spent = 0.0
 
     def decision(self) -> Decision:
         """Denies first, over the whole program; then the allows, as the sources combine them."""
@@ -196,7 +201,12 @@ class _Run:
             return True
         if self._facts is None:
             self._facts = facts(self.request)
-        outcome, error = compiled.condition.evaluate(self._facts)
+        if self._spent > _CONDITION_SECONDS:
+            outcome, error = Outcome.ERROR, "the conditions before it took too long"
+        else:
+            began = perf_counter()
+            outcome, error = compiled.condition.evaluate(self._facts)
+            self._spent += perf_counter() - began
         if outcome is not Outcome.TRUE:
             self.failed.append(FailedCondition(compiled.statement.id, error))
         # An error is no reason to allow and none to lift a deny.

@@ -154,6 +154,8 @@ class Request:
     project_id: str = ""
     anywhere: bool = False
     context: Context = Context()
+    operation_stands: bool = True
+    """Whether the operation stands for this permission. One that does not may deny and never allow."""
 
     @property
     def dialect(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Table, and_, bindparam, delete, insert, select, update
 
 from concord.kernel.database import Connection
-from concord.kernel.database.upserts import additions
+from concord.kernel.database.upserts import upserts
 from concord.kernel.ids import GroupId, OrganizationId, ProjectId, UserId
 from concord.kernel.principal import PrincipalKind, PrincipalRef
 from concord.policy.model import (
@@ -69,7 +69,7 @@ class _Keyed:
 
 _ORGANIZATIONS = _Keyed(known_organization, "id")
 _PRINCIPALS = _Keyed(known_principal, "organization_id", "kind", "id")
-_ADD_PRINCIPAL = additions(known_principal)
+_PUT_PRINCIPAL = upserts(known_principal, counted="stamp")
 _PROJECTS = _Keyed(known_project, "organization_id", "id")
 _GROUPS = _Keyed(known_group, "organization_id", "id")
 _MEMBERSHIPS = _Keyed(known_membership, "organization_id", "kind", "principal_id", "group_id")
@@ -218,12 +218,7 @@ class SqlReplicas(Stamping):
             "is_owner": principal.is_owner,
             "stamp": 1,
         }
-        # Most that is heard of is new.
-        if self._connection.execute(_ADD_PRINCIPAL[self._connection.dialect], row).rowcount:
-            return
-        there = self._connection.execute(_PRINCIPALS.select, _principal_key(organization_id, principal.ref)).one()
-        if _principal(there) != principal:
-            _PRINCIPALS.put(self._connection, {**row, "stamp": there.stamp + 1})
+        self._connection.execute_later(_PUT_PRINCIPAL[self._connection.dialect], row)
 
     def find_principal(self, organization_id: OrganizationId, ref: PrincipalRef) -> KnownPrincipal | None:
         row = self._connection.execute(_PRINCIPALS.select, _principal_key(organization_id, ref)).first()
