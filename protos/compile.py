@@ -75,7 +75,7 @@ def lint() -> None:
 
 def baseline() -> None:
     """Write the descriptor set that later contracts are compared with."""
-    buf("build", "protos", "--exclude-source-info", "--exclude-imports", "-o", str(BASELINE), cwd=workspace())
+    buf("build", "protos", "--exclude-source-info", "-o", str(BASELINE), cwd=workspace())
 
 
 def main() -> None:
