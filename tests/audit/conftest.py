@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from concord.audit.model import AuditEvent
+from concord.audit.model import Entry
 from concord.audit.server import MIGRATIONS
 from concord.audit.sql import SqlStore
 from concord.audit.sql.tables import metadata
-from concord.kernel.database import Database
+from concord.kernel.database import Connection, Database
 from databases import database_engines
 
 __all__ = ["database_engines"]
@@ -22,13 +22,15 @@ class Book:
 
     database: Database
 
-    async def keep(self, *events: AuditEvent) -> list[AuditEvent]:
-        """Append events in one unit of work."""
-        keys = tuple(sorted({event.organization_id for event in events}))
-        written = await self.database.write(
-            keys, lambda connection: [SqlStore(connection).append(event) for event in events]
-        )
-        return written.value
+    async def keep(self, *entries: Entry) -> None:
+        """Append changes in one unit of work."""
+
+        def body(connection: Connection) -> None:
+            store = SqlStore(connection)
+            for entry in entries:
+                store.append(entry)
+
+        await self.database.write(tuple(sorted({entry.organization_id for entry in entries})), body)
 
     async def ask(self, question: Callable[[SqlStore], Any]) -> Any:
         """Read from the store."""

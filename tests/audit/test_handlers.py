@@ -12,7 +12,7 @@ import pytest
 from concord.audit import wire
 from concord.audit.consume import SOURCES
 from concord.audit.handlers import AuditHandlers
-from concord.audit.model import first_broken
+from concord.audit.records import first_broken
 from concord.audit.server import build
 from concord.audit.v1 import audit_event_pb2, audit_service_pb2
 from concord.audit.v1.audit_service_pb2_grpc import AuditServiceStub, add_AuditServiceServicer_to_server

@@ -1,6 +1,7 @@
 """Every rpc of the served contracts, and requests for it made from its descriptor."""
 
 import importlib
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 
-from concord.common.v1 import options_pb2
+from concord.common.v1 import boundary_pb2, options_pb2
+from concord.policy.v1 import statement_pb2
 
 PROTOS = Path(__file__).resolve().parents[2] / "protos"
 
@@ -50,6 +52,14 @@ OF_FIELD = {
     "slug": "slug",
     "principals_ids": "user",
 }
+# What a boundary is where this field of it is said.
+BOUNDARIES = {
+    "project_ids": boundary_pb2.BOUNDARY_KIND_PROJECTS,
+    "group_id": boundary_pb2.BOUNDARY_KIND_GROUP_SUBTREE,
+    "owner_user_id": boundary_pb2.BOUNDARY_KIND_OWNER_ACCOUNT,
+}
+# What a field of this name is given where an rpc would else look no further.
+TEXTS = {"password": "Correct-horse-7-battery", "permission": "identity.users.list"}
 REFERENCES = {"concord.common.v1.PrincipalRef"}
 
 
@@ -142,6 +152,21 @@ def _fill(
             text = _text(message, field.name, method, ids, path, on_the_way=on_the_way)
             if text:
                 setattr(message, field.name, text)
+        elif field.is_repeated and field.enum_type is not None and _is_required(field):
+            getattr(message, field.name).append(1)
+    if isinstance(message, statement_pb2.Statement):
+        _say_something(message, method, place)
+
+
+def _say_something(statement: statement_pb2.Statement, method: MethodDescriptor, place: Place) -> None:
+    """Make a statement whole. New policies are in the core's own language, the one there is in that of roles."""
+    kind = BOUNDARIES.get(place.path[-1], boundary_pb2.BOUNDARY_KIND_ORGANIZATION)
+    statement.boundary.kind = kind
+    if method.name.startswith("Create"):
+        statement.permissions.append("identity.users.list")
+    else:
+        in_projects = kind == boundary_pb2.BOUNDARY_KIND_PROJECTS
+        statement.role_names.append("AllProductsReadOnly" if in_projects else "IAMReadOnly")
 
 
 def _is_other_arm(field: FieldDescriptor, path: tuple[str, ...], place: Place) -> bool:
@@ -156,8 +181,12 @@ def _is_other_arm(field: FieldDescriptor, path: tuple[str, ...], place: Place) -
 
 
 def _held(message: Message, field: FieldDescriptor) -> Any:
-    held = getattr(message, field.name)
-    return held.add() if field.is_repeated else held
+    held: Any = getattr(message, field.name)
+    if field.is_repeated:
+        return held.add()
+    # A required resource is there, even where nothing of it is said.
+    held.SetInParent()
+    return held
 
 
 def _text(
@@ -176,6 +205,10 @@ def _text(
     in_container = not path or on_the_way or path[-1].endswith("container")
     if name in ("user_id", "policy_id", "group_id") and in_container:
         return ids(OF_FIELD[name])
+    if name in TEXTS:
+        return TEXTS[name]
+    if name == "username" and method.name == "CreateUser":
+        return f"new-{uuid.uuid4().hex}"
     if name == "name" and len(path) <= 1 and method.name.startswith(("Create", "Set")):
         return "x"
     return ""

@@ -79,7 +79,8 @@ def test_help_names_every_command_and_every_variable() -> None:
     url = f"postgresql://concord:{PASSWORD}@db.example/concord"
     serve = concord("serve", "--help", CONCORD_DATABASE_URL=url)
     assert serve.returncode == 0
-    for name in ("DATA_DIR", "HTTP", "GRPC", "DATABASE_URL", "TLS_CERT", "TRUSTED_PROXIES", "DRAIN_SECONDS"):
+    variables = "DATA_DIR HTTP GRPC DATABASE_URL TLS_CERT TRUSTED_PROXIES DRAIN_SECONDS ORGANIZATION_NAME OWNER_EMAIL"
+    for name in variables.split():
         assert f"CONCORD_{name}" in serve.stdout
     assert PASSWORD not in serve.stdout
 

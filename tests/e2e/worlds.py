@@ -20,7 +20,14 @@ from concord.credentials.v1 import (
     session_service_pb2,
     session_service_pb2_grpc,
 )
-from concord.groups.v1 import group_pb2, group_service_pb2, group_service_pb2_grpc
+from concord.groups.v1 import (
+    group_pb2,
+    group_service_pb2,
+    group_service_pb2_grpc,
+    membership_pb2,
+    membership_service_pb2,
+    membership_service_pb2_grpc,
+)
 from concord.identity.v1 import (
     application_pb2,
     application_service_pb2,
@@ -101,7 +108,7 @@ def _make(suite: RunningSuite, channels: dict[str, Any], name: str) -> World:
     owner = (("authorization", f"Bearer {key.secret}"),)
     ids = {"organization": organization.id, "slug": organization.slug}
     ids |= _people(channels, owner, name)
-    ids |= _things(channels, owner, ids, key.secret)
+    ids |= _things(channels, owner, ids)
     return World(ids, key.secret)
 
 
@@ -137,12 +144,14 @@ def _people(channels: dict[str, Any], owner: Any, name: str) -> dict[str, str]:
     }
 
 
-def _things(channels: dict[str, Any], owner: Any, ids: dict[str, str], secret: str) -> dict[str, str]:
+def _things(channels: dict[str, Any], owner: Any, ids: dict[str, str]) -> dict[str, str]:
     user = principal_pb2.PrincipalRef(kind=principal_pb2.PRINCIPAL_KIND_USER, id=ids["user"])
     credentials = channels["credentials"]
     key = owner_key(credentials, owner, ids["user"])
     session = session_service_pb2_grpc.SessionServiceStub(credentials).CreateSession(
-        session_service_pb2.CreateSessionRequest(api_key=authentication_service_pb2.ApiKeyCredential(secret=secret)),
+        session_service_pb2.CreateSessionRequest(
+            api_key=authentication_service_pb2.ApiKeyCredential(secret=key.secret)
+        ),
         timeout=SECONDS,
     )
     client = oauth_client_service_pb2_grpc.OAuthClientServiceStub(credentials).CreateOAuthClient(
@@ -154,6 +163,13 @@ def _things(channels: dict[str, Any], owner: Any, ids: dict[str, str], secret: s
     )
     group = group_service_pb2_grpc.GroupServiceStub(channels["groups"]).CreateGroup(
         group_service_pb2.CreateGroupRequest(group=group_pb2.Group(name={"text": "crew"})),
+        metadata=owner,
+        timeout=SECONDS,
+    )
+    membership_service_pb2_grpc.MembershipServiceStub(channels["groups"]).AddMembers(
+        membership_service_pb2.AddMembersRequest(
+            container=membership_pb2.Container(group_id=group.id), principals=[user]
+        ),
         metadata=owner,
         timeout=SECONDS,
     )

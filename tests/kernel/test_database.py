@@ -7,7 +7,7 @@ import time
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, bindparam, func, insert, select, update
 
-from concord.kernel.database import DatabaseFault, OutboxRow, UniqueViolation
+from concord.kernel.database import DatabaseFault, MoreThanALook, OutboxRow, UniqueViolation
 from concord.kernel.database.columns import Id, Instant, Json, Text
 from concord.kernel.database.tables import outbox_event
 from concord.kernel.errors import RateLimited, Unavailable
@@ -158,6 +158,71 @@ async def test_a_read_sees_one_snapshot(database_engines: OpenDatabase):
     with pytest.raises((DatabaseFault, UniqueViolation)):
         await database.read(add("from a read"))
     assert await names(database) == ["one"]
+
+
+async def test_a_look_sees_what_was_committed_before_it_each_time(database_engines: OpenDatabase):
+    database = await database_engines(METADATA)
+
+    # The first run of a statement takes another way than those after it.
+    for at in range(3):
+        await database.write("o", add(f"{at}"))
+        seen = await database.look(lambda connection: connection.execute(NAMES).scalars().all())
+        assert seen == [f"{n}" for n in range(at + 1)]
+
+
+async def test_a_look_is_one_statement(database_engines: OpenDatabase):
+    database = await database_engines(METADATA)
+
+    def twice(connection):
+        connection.execute(NAMES)
+        return connection.execute(NAMES).scalars().all()
+
+    with pytest.raises(MoreThanALook):
+        await database.look(twice)
+    assert await database.look(lambda connection: "none at all") == "none at all"
+
+
+async def test_a_look_changes_nothing(database_engines: OpenDatabase):
+    database = await database_engines(METADATA)
+    await database.write("o", add("one"))
+
+    for change in (
+        add("from a look"),
+        lambda connection: connection.execute_unique(ADD, {"id": "x", "name": "x"}),
+        lambda connection: connection.execute_later(ADD, {"id": "x", "name": "x"}),
+        lambda connection: connection.publish(EVENT),
+    ):
+        with pytest.raises(MoreThanALook):
+            await database.look(change)
+    assert await names(database) == ["one"]
+
+
+async def test_a_look_cannot_return_a_cursor_nor_smuggle_one_out(database_engines: OpenDatabase):
+    database = await database_engines(METADATA)
+    await database.write("o", add("one"))
+
+    with pytest.raises(TypeError):
+        await database.look(lambda connection: connection.execute(NAMES))
+    smuggled = await database.look(lambda connection: [connection.execute(NAMES)])
+
+    assert smuggled[0].closed
+
+
+async def test_no_driver_error_leaves_a_look_and_the_next_one_works(database_engines: OpenDatabase):
+    database = await database_engines(METADATA)
+    wrong = select(Column("no_such_column", Text)).select_from(THING)
+
+    with pytest.raises(DatabaseFault):
+        await database.look(lambda connection: connection.execute(wrong).all())
+    assert await database.look(lambda connection: connection.execute(NAMES).scalars().all()) == []
+
+
+async def test_a_closed_database_takes_no_look(database_engines: OpenDatabase):
+    database = await database_engines(METADATA)
+    await database.close()
+
+    with pytest.raises(Unavailable):
+        await database.look(lambda connection: connection.execute(NAMES).scalars().all())
 
 
 async def test_units_of_one_organization_never_lose_an_update(database_engines: OpenDatabase):

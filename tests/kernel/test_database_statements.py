@@ -5,8 +5,8 @@ from sqlalchemy import Boolean, Column, Integer, MetaData, Table, bindparam, del
 
 from concord.kernel.database import Connection
 from concord.kernel.database.columns import Bytes, Id, Instant, Json, Text
-from concord.kernel.database.contract import WrongCount
-from concord.kernel.database.upserts import additions, upserts
+from concord.kernel.database.contract import UniqueViolation, WrongCount
+from concord.kernel.database.upserts import upserts
 from databases import OpenDatabase
 from fakes import START
 
@@ -30,7 +30,7 @@ RENAME = update(THING).where(THING.c.id == bindparam("of")).values(name=bindpara
 DROP = delete(THING).where(THING.c.id == bindparam("of"))
 COUNT = select(func.count()).select_from(THING)
 PUT = upserts(THING, unless=THING.c.name == "final")
-ADDITION = additions(THING)
+COUNTED = upserts(THING, unless=THING.c.name == "final", counted="count")
 TIMES = 4
 
 
@@ -110,17 +110,59 @@ async def test_upserts_add_replace_and_leave_alone(database_engines: OpenDatabas
     database = await database_engines(METADATA)
 
     def body(connection: Connection):
-        added = [connection.execute(ADDITION[connection.dialect], row("a", str(at))).rowcount for at in range(TIMES)]
         names = []
         for name in ("one", "two", "final", "three", "four"):
             connection.execute(PUT[connection.dialect], row("a", name))
             names.append(connection.execute(ONE, {"of": "a"}).one().name)
-        return added, names, connection.execute(COUNT).scalar_one()
+        return names, connection.execute(COUNT).scalar_one()
 
-    added, names, count = (await database.write("o", body)).value
-    assert added == [1, 0, 0, 0]
+    names, count = (await database.write("o", body)).value
     assert names == ["one", "two", "final", "final", "final"]
     assert count == 1
+
+
+async def test_a_counted_upsert_counts_what_changes_and_nothing_else(database_engines: OpenDatabase):
+    database = await database_engines(METADATA)
+
+    def body(connection: Connection):
+        counts = []
+        for name in ("one", "one", "two", "two", "final", "three"):
+            connection.execute(COUNTED[connection.dialect], row("a", name))
+            counts.append(connection.execute(ONE, {"of": "a"}).one()[2])
+        return counts
+
+    # The first is stored as it is given; `final` stays, whatever comes.
+    assert (await database.write("o", body)).value == [3, 3, 4, 4, 5, 5]
+
+
+async def test_what_is_left_for_later_is_there_for_the_next_statement_and_at_the_end(database_engines: OpenDatabase):
+    database = await database_engines(METADATA)
+
+    def body(connection: Connection):
+        for name in ("a", "b"):
+            connection.execute_later(ADD, row(name))
+        connection.execute_later(PUT[connection.dialect], row("a", "final"))
+        connection.execute_later(PUT[connection.dialect], row("a", "lost"))
+        seen = connection.execute(ONE, {"of": "a"}).one().name, connection.execute(COUNT).scalar_one()
+        connection.execute_later(ADD, row("c"))
+        return seen
+
+    assert (await database.write("o", body)).value == ("final", 2)
+    assert await database.read(lambda connection: connection.execute(COUNT).scalar_one()) == 3
+
+
+async def test_what_fails_later_fails_its_unit_alone(database_engines: OpenDatabase):
+    database = await database_engines(METADATA)
+    await database.write("o", lambda connection: connection.execute_later(ADD, row("a")))
+
+    def body(connection: Connection):
+        connection.execute_later(ADD, row("b"))
+        connection.execute_later(ADD, row("a"))
+
+    with pytest.raises(UniqueViolation):
+        await database.write("o", body)
+
+    assert await database.read(lambda connection: connection.execute(COUNT).scalar_one()) == 1
 
 
 async def test_a_value_left_out_is_an_error_every_time(database_engines: OpenDatabase):

@@ -9,15 +9,19 @@ from types import SimpleNamespace
 import grpc
 import grpc.aio
 import pytest
+from sqlalchemy import select, update
 
 from concord.common.v1.change_feed_service_pb2 import WatchRequest
 from concord.common.v1.change_feed_service_pb2_grpc import add_ChangeFeedServiceServicer_to_server
 from concord.kernel.clock import SettableClock
-from concord.kernel.errors import Invalid, NotFound, Unavailable
+from concord.kernel.database.tables import feed_consumer, outbox_event
+from concord.kernel.errors import Invalid, NotFound, Precondition, Unavailable
+from concord.kernel.feed import trimming
 from concord.kernel.feed.consumer import Consumer
-from concord.kernel.feed.producer import PAGE, Feed
+from concord.kernel.feed.producer import LEASE, PAGE, Feed
 from concord.kernel.feed.revision import parse_revisions
 from concord.kernel.feed.servicer import ChangeFeedServicer
+from concord.kernel.feed.trimming import trim
 from concord.kernel.rpc.chain import Chain
 from concord.kernel.rpc.inprocess import InProcessChannel, InProcessServer
 from concord.kernel.rpc.server import Listener, build_grpc_server
@@ -354,6 +358,126 @@ async def test_rows_that_another_process_wrote_arrive_as_well(tmp_path, database
         assert len(await names(copies)) == 20
         # The consumer is connected to the other process only, so this one cannot vouch for it.
         assert await write(writing, "secret", security_relevant=True)
+
+
+@pytest.fixture
+async def stored(tmp_path, database_engines: OpenDatabase, clock):
+    """A producer on each engine."""
+    database = await database_engines(METADATA)
+    async with open_units(
+        tmp_path, METADATA, Things, snapshot, service="producer", clock=clock, database=database
+    ) as units:
+        yield units
+
+
+async def revisions(units):
+    return await units.database.read(
+        lambda connection: list(connection.execute(select(outbox_event.c.revision).order_by("revision")).scalars())
+    )
+
+
+async def applied(units, revision):
+    await until(lambda: any(each.applied >= revision for each in units.feed._watchers))
+
+
+async def test_events_that_all_have_applied_are_let_go_after_a_week(stored, copies, clock):
+    async with following(copies, FeedChannel(stored.feed)) as consumer:
+        for name in "abc":
+            await write(stored, name)
+        clock.advance(timedelta(days=6))
+        await write(stored, "d")
+        await consumer.catch_up()
+        await applied(stored, consumer.cursor)
+        everything = await revisions(stored)
+
+        clock.advance(timedelta(days=2))
+        await write(stored, "e")
+        await consumer.catch_up()
+        await applied(stored, consumer.cursor)
+
+        async with asyncio.timeout(5):
+            while len(left := await revisions(stored)) > 2:
+                await asyncio.sleep(0.01)
+        assert left[0] == everything[3]
+        assert not await write(stored, "f", security_relevant=True)
+        assert await names(copies) == ["a", "b", "c", "d", "e", "f"]
+
+
+async def test_events_wait_for_a_consumer_that_may_come_back(stored, copies, clock):
+    channel = FeedChannel(stored.feed)
+    async with following(copies, channel) as consumer:
+        for name in "abc":
+            await write(stored, name)
+        await consumer.catch_up()
+    await until(lambda: not stored.feed._watchers)
+    await write(stored, "d")
+    clock.advance(timedelta(days=8))
+    now = clock.now()
+
+    # Seen a moment ago, and has applied two.
+    await stored.database.write(None, lambda c: c.execute(update(feed_consumer).values(seen_time=now)) and None)
+    first = (await revisions(stored))[0]
+    await stored.database.write(
+        None, lambda c: c.execute(update(feed_consumer).values(applied_revision=first + 1)) and None
+    )
+    more = (await stored.database.write(None, lambda c: trim(c, now, now - LEASE))).value
+
+    assert not more
+    assert await revisions(stored) == [first + 2, first + 3]
+
+
+async def test_the_newest_event_stays_and_tells_where_the_feed_stands(stored, copies, clock):
+    async with following(copies, FeedChannel(stored.feed)) as consumer:
+        await write(stored, "a")
+        await write(stored, "b")
+        await consumer.catch_up()
+        await applied(stored, consumer.cursor)
+    head = await stored.feed.read_head()
+    now = clock.now() + timedelta(days=30)
+
+    await stored.database.write(None, lambda c: c.execute(update(feed_consumer).values(seen_time=now)) and None)
+    await stored.database.write(None, lambda c: c.execute(update(feed_consumer).values(applied_revision=head)) and None)
+    await stored.database.write(None, lambda c: trim(c, now, now - LEASE))
+
+    assert await revisions(stored) == [head]
+    assert await Feed("producer", stored.database, clock).read_head() == head
+
+
+async def test_a_watch_that_starts_before_what_is_gone_is_told_so(stored, copies, clock, caplog, monkeypatch):
+    monkeypatch.setattr(trimming, "AT_ONCE", 2)
+    async with following(copies, FeedChannel(stored.feed)) as consumer:
+        for name in "abcd":
+            await write(stored, name)
+        await consumer.catch_up()
+        await applied(stored, consumer.cursor)
+    head, now = await stored.feed.read_head(), clock.now() + timedelta(days=8)
+    await stored.database.write(
+        None,
+        lambda c: c.execute(update(feed_consumer).values(applied_revision=head, seen_time=now)) and None,
+    )
+
+    assert (await stored.database.write(None, lambda c: trim(c, now, now - LEASE))).value
+    gone = (await revisions(stored))[0] - 1
+
+    async def watch(start):
+        first = WatchRequest(source="producer", consumer="late", from_revision=start)
+        await asyncio.wait_for(stored.feed.watch(first, _nothing(), _ignore), 0.2)
+
+    with pytest.raises(Precondition, match=f"changes up to {gone} are gone"):
+        await watch(gone - 1)
+    names_known = await stored.database.read(lambda c: list(c.execute(select(feed_consumer.c.name)).scalars()))
+    assert "late" not in names_known
+    with pytest.raises(TimeoutError):
+        await watch(gone)
+
+
+async def _nothing():
+    await asyncio.Event().wait()
+    yield
+
+
+async def _ignore(message):
+    pass
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pkgutil
 from collections.abc import Callable
 from typing import Final
 
-from concord.audit import operations, wire
+from concord.audit import operations, records
 from concord.audit.store import Store
 from concord.common.v1.change_pb2 import ChangeEvent
 from concord.kernel.units import Unit
@@ -17,7 +17,7 @@ def recorder(source: str) -> Callable[[Unit[Store], ChangeEvent], None]:
     """Return what records the changes of one source."""
 
     def record(unit: Unit[Store], event: ChangeEvent) -> None:
-        operations.keep_event(unit.store, wire.event_from_change(source, event))
+        operations.keep(unit.store, records.entry_of(source, event))
 
     return record
 

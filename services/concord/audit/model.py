@@ -1,20 +1,16 @@
 """Audit events, the differences they show and the chain that binds them. Pure values and rules."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from concord.kernel.ids import AuditEventId, OrganizationId
 from concord.kernel.principal import PrincipalRef
 
 NO_HASH: Final = bytes(32)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-_ENCODE: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 class Outcome(StrEnum):
@@ -58,57 +54,28 @@ class AuditEvent:
     sequence: int = 0
     previous_hash: bytes = NO_HASH
     hash: bytes = NO_HASH
-
-    def chained(self, sequence: int, previous_hash: bytes) -> "AuditEvent":
-        """Return the event in its place in the organization's chain."""
-        content = self._content(sequence)
-        return replace(self, sequence=sequence, previous_hash=previous_hash, hash=_hash(previous_hash, content))
-
-    def expected_hash(self) -> bytes:
-        """Return the hash that this content and the event before it call for."""
-        return _hash(self.previous_hash, self.canonical())
-
-    def canonical(self) -> bytes:
-        """Return the content as bytes; the contract tells strangers how, so that they can verify it."""
-        return self._content(self.sequence)
-
-    def _content(self, sequence: int) -> bytes:
-        content = {
-            "id": self.id,
-            "organization_id": self.organization_id,
-            "time": (self.time - _EPOCH) // _MICROSECOND,
-            "actor": None if self.actor is None else [self.actor.kind.value, self.actor.id],
-            "actor_session_id": self.actor_session_id,
-            "actor_api_key_id": self.actor_api_key_id,
-            "ip": self.ip,
-            "user_agent": self.user_agent,
-            "action": self.action,
-            "rpc": self.rpc,
-            "operation": self.operation,
-            "resource_type": self.resource_type,
-            "resource_id": self.resource_id,
-            "resource_name": self.resource_name,
-            "changes": [[each.field, each.old, each.new] for each in self.changes],
-            "outcome": self.outcome.value,
-            "call_id": self.call_id,
-            "source": self.source,
-            "source_revision": self.source_revision,
-            "sequence": sequence,
-        }
-        return _ENCODE(content).encode("ascii")
+    record: bytes = b""
+    """The change as its source told it, in bytes; all the above but the chain is read from it."""
 
 
-def _hash(previous_hash: bytes, content: bytes) -> bytes:
-    return hashlib.sha256(previous_hash + content).digest()
+class Entry(NamedTuple):
+    """A change on its way into the book: what was said of it, and what lists look for."""
+
+    organization_id: OrganizationId
+    id: AuditEventId
+    time: datetime
+    source: str
+    action: str
+    resource_type: str
+    resource_id: str
+    resource_name: str
+    actor_id: str
+    record: bytes
 
 
-def first_broken(events: Sequence[AuditEvent], previous_hash: bytes = NO_HASH) -> AuditEvent | None:
-    """Return the first event that does not follow from the one before it; None when the chain holds."""
-    for event in events:
-        if event.previous_hash != previous_hash or event.hash != event.expected_hash():
-            return event
-        previous_hash = event.hash
-    return None
+def chain_hash(previous_hash: bytes, sequence: int, source: str, record: bytes) -> bytes:
+    """Return the hash of an event; the contract tells strangers how, so that they can verify it."""
+    return hashlib.sha256(b"%b%d %b %b" % (previous_hash, sequence, source.encode(), record)).digest()
 
 
 def action_of(event_type: str) -> str:

@@ -1,6 +1,6 @@
 """What can be done with events: keep one, find one, list them. Nothing changes or removes one."""
 
-from concord.audit.model import AuditEvent, EventFilter
+from concord.audit.model import AuditEvent, Entry, EventFilter
 from concord.audit.store import Store
 from concord.kernel import ids
 from concord.kernel.errors import NotFound
@@ -8,9 +8,9 @@ from concord.kernel.ids import AuditEventId, OrganizationId
 from concord.kernel.paging import Page, PageRequest
 
 
-def keep_event(store: Store, event: AuditEvent) -> AuditEvent:
-    """Put an event at the end of its organization's chain, once."""
-    return store.append(event)
+def keep(store: Store, entry: Entry) -> None:
+    """Put a change at the end of its organization's chain."""
+    store.append(entry)
 
 
 def get_event(store: Store, organization_id: OrganizationId, event_id: str) -> AuditEvent:

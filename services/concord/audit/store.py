@@ -2,7 +2,7 @@
 
 from typing import Final, Protocol
 
-from concord.audit.model import AuditEvent, EventFilter
+from concord.audit.model import AuditEvent, Entry, EventFilter
 from concord.kernel.ids import AuditEventId, OrganizationId
 from concord.kernel.paging import Page, PageRequest
 
@@ -13,10 +13,10 @@ EVENT_ORDERS: Final = ("time", "sequence")
 class Store(Protocol):
     """Events by organization, one chain each. Nothing here changes or removes an event."""
 
-    def append(self, event: AuditEvent) -> AuditEvent:
-        """Put the event at the end of its organization's chain and return it as kept.
+    def append(self, entry: Entry) -> None:
+        """Put the change at the end of its organization's chain.
 
-        An event whose id is there already is returned as it was kept, and nothing is added.
+        It may be written only at the end of the unit, which fails when the id is there already.
         """
 
     def find_event(self, organization_id: OrganizationId, event_id: AuditEventId) -> AuditEvent | None:

@@ -7,15 +7,11 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Value
 
-from concord.audit.diff import changed_fields
-from concord.audit.model import AuditEvent, EventFilter, FieldChange, Outcome, action_of
+from concord.audit.model import AuditEvent, EventFilter, FieldChange, Outcome
 from concord.audit.v1 import audit_event_pb2, audit_service_pb2
-from concord.common.v1.change_pb2 import ChangeEvent
-from concord.kernel import ids
 from concord.kernel.errors import Invalid, Violation
 from concord.kernel.ids import AuditEventId, OrganizationId
 from concord.kernel.rpc.wire import (
-    author_from_wire,
     instant_from_wire,
     instant_to_wire,
     principal_from_wire,
@@ -53,6 +49,7 @@ def event_to_wire(event: AuditEvent) -> audit_event_pb2.AuditEvent:
         sequence=event.sequence,
         previous_hash=event.previous_hash,
         hash=event.hash,
+        record=event.record,
     )
 
 
@@ -81,6 +78,7 @@ def event_from_wire(message: audit_event_pb2.AuditEvent) -> AuditEvent:
         sequence=message.sequence,
         previous_hash=message.previous_hash,
         hash=message.hash,
+        record=message.record,
     )
 
 
@@ -102,31 +100,6 @@ def _change_from_wire(message: audit_event_pb2.FieldChange) -> FieldChange:
 
 def _json(value: Value) -> Any:
     return json_format.MessageToDict(value)
-
-
-def event_from_change(source: str, event: ChangeEvent) -> AuditEvent:
-    """Return the record of a change that a source committed."""
-    author = author_from_wire(event.author)
-    return AuditEvent(
-        id=ids.derive(AuditEventId, source, str(event.revision)),
-        organization_id=OrganizationId(event.organization_id),
-        time=instant_from_wire(event.time),
-        source=source,
-        source_revision=event.revision,
-        action=action_of(event.type),
-        resource_type=event.resource_type,
-        resource_id=event.resource_id,
-        resource_name=event.resource_name,
-        actor=author.principal,
-        actor_session_id=author.session_id or "",
-        actor_api_key_id=author.api_key_id or "",
-        ip=author.caller_address,
-        user_agent=author.caller_agent,
-        rpc=author.rpc,
-        operation=author.operation,
-        call_id=author.call_id,
-        changes=changed_fields(event.before, event.after),
-    )
 
 
 def filter_from_wire(request: audit_service_pb2.ListAuditEventsRequest) -> EventFilter:

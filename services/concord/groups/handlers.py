@@ -39,7 +39,7 @@ class GroupHandlers(GroupServiceServicer):
     async def GetGroup(self, request: group_service_pb2.GetGroupRequest, context: Any) -> group_pb2.Group:
         _require_everything()
         organization_id = Call.current().organization_id
-        group = await self._units.read(lambda store: groups.get_group(store, organization_id, request.id))
+        group = await self._units.look(lambda store: groups.get_group(store, organization_id, request.id))
         return wire.group_to_wire(group)
 
     async def ListGroups(

@@ -17,22 +17,26 @@ MAX_LANGUAGES: Final = 50
 
 _ATTRIBUTE = re.compile(r"[a-z][a-z0-9_-]{0,31}\.[A-Za-z0-9_.-]{1,128}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}([_-][A-Za-z0-9]{1,8})*")
+# All of Unicode's category Cc.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SLUG = re.compile(r"[a-z0-9]{3,16}")
 _CATALOGUE = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
 def normal(text: str) -> str:
     """Return the one spelling (NFC) under which a text is stored and looked up."""
-    return unicodedata.normalize("NFC", text)
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def fold(text: str) -> str:
     """Return the form under which two texts that differ in case only are equal."""
+    if text.isascii():
+        return text.lower()
     return normal(normal(text).casefold())
 
 
 def _has_control(text: str, but: str = "") -> bool:
-    return any(unicodedata.category(char) == "Cc" and char not in but for char in text)
+    return any(char not in but for char in _CONTROL.findall(text))
 
 
 def _refuse(field: str, description: str, rule: str) -> Invalid:

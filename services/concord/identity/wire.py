@@ -57,6 +57,8 @@ APPLICATION_STATES: Final = {number: state for state, number in _APPLICATION_STA
 def snapshot(value: object) -> Message:
     """Return the message that tells others about a value, in change events."""
     match value:
+        case Application():
+            return application_to_wire(value)
         case Organization():
             return organization_to_wire(value)
         case SecuritySettings():
@@ -65,8 +67,6 @@ def snapshot(value: object) -> Message:
             return project_to_wire(value)
         case User():
             return user_to_wire(value)
-        case Application():
-            return application_to_wire(value)
     raise TypeError(f"identity tells nothing about {type(value).__name__}")
 
 
@@ -339,7 +339,8 @@ def application_draft(message: application_pb2.Application) -> ApplicationDraft:
 def _entity_to_wire(value: Entity) -> dict[str, Any]:
     return {
         "organization_id": value.organization_id,
-        "attributes": value.attributes,
+        # Filling a map costs as much as all other fields together, and most are empty.
+        "attributes": value.attributes or None,
         "catalogue": value.catalogue,
         "managed": value.managed,
         "editable": value.editable,

@@ -7,6 +7,7 @@ therefore never name one thing, whatever collation a database has.
 import hashlib
 import os
 import re
+import time
 import uuid
 from typing import Any, NewType, TypeVar
 
@@ -52,8 +53,12 @@ def parse(kind: Any, text: str, field: str) -> Any:
 
 
 def new(kind: Any) -> Any:
-    """Return a fresh random id of the given NewType."""
-    return kind(_text(os.urandom(16), 0x40))
+    """Return a fresh id of the given NewType (UUID version 7).
+
+    It begins with the time, so that what is made together lies together in every index of every
+    service, and ends with 74 random bits. No id is a secret.
+    """
+    return kind(_text((time.time_ns() // 1_000_000).to_bytes(6, "big") + os.urandom(10), 0x70))
 
 
 def derive(kind: Any, *names: str) -> Any:

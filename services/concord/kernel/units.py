@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
+from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import bindparam, insert, select, update
 
 from concord.common.v1.change_pb2 import ChangeEvent
@@ -28,14 +30,17 @@ if TYPE_CHECKING:
     from concord.kernel.feed.producer import Feed
 
 _EVERYTHING: Final = Reach()
+_NOBODY: Final = Author(principal=None)
+_NOWHERE: Final = OrganizationId("")
 
 S = TypeVar("S")
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 
 _ANY_PREFIX: Final = "type.googleapis.com/"
-# Longer pages take too long for the event loop.
+# More changes than that take too long for the event loop; what is new has nothing hanging on it yet.
 _SHORT_PAGE: Final = 64
+_NEW: Final = ".created"
 
 _CURSOR = select(feed_cursor.c.revision).where(feed_cursor.c.source == bindparam("source"))
 # Locked so that two processes of one service cannot apply the same page side by side.
@@ -88,17 +93,24 @@ class Unit(Generic[S]):
 
 
 class _Following(Unit[S]):
-    """A unit that follows from a change: its author is whoever made that, by no rpc of this service."""
+    """A unit that follows from changes, one after the other: their authors are its own, by no rpc of this service."""
+
+    def follow(self, event: ChangeEvent) -> None:
+        """Go on to the next change."""
+        self._event = event
+        self.organization_id = OrganizationId(event.organization_id)
+        if self.changes:
+            self.changes = []
 
     # Read from its message only when asked for: most of what is followed changes nothing of one's own.
     @property
     def author(self) -> Author:
         """Who made the change."""
-        return replace(author_from_wire(self._author), rpc="")
+        return replace(author_from_wire(cast(Any, self._event.author)), rpc="")
 
     @author.setter
-    def author(self, message: Any) -> None:
-        self._author = message
+    def author(self, author: Author) -> None:
+        """Pass over what a unit is made with."""
 
 
 @dataclass(slots=True)
@@ -158,6 +170,11 @@ class Units(Generic[S]):
         """Run a function over one snapshot of the store."""
         return await self.database.read(lambda connection: fn(self._store(connection)))
 
+    def look(self, fn: Callable[[S], T]) -> Awaitable[T]:
+        """Run a function that reads the store with one statement at most. It costs less than a snapshot."""
+        store = self._store
+        return self.database.look(lambda connection: fn(store(connection)))
+
     async def wait_until_fresh(self, vector: Mapping[str, int], seconds: float = 5.0) -> None:
         """Wait until what this service copied from others is at least as fresh; its own rows always are."""
         for source, revision in vector.items():
@@ -169,7 +186,7 @@ class Units(Generic[S]):
         self,
         request: Message,
         operation: Callable[[Unit[S]], T],
-        pack: Callable[[T], M],
+        pack: Callable[[T], M] | None = None,
         *,
         secret: bool = False,
         organization_id: OrganizationId | None = None,
@@ -179,6 +196,7 @@ class Units(Generic[S]):
 
         Honours `validate_only` and `request_id`, writes events, and answers a change that must
         be seen by others only after they have applied it, or with `concord-spreading: true`.
+        Without `pack` the answer is what others are told about the operation's result.
         With `secret` the answer is kept sealed and replayed for ten minutes only. An operation
         that fails on a reference is tried once more after the sources in `awaits` have been
         caught up with: what is unknown here may merely be on its way.
@@ -208,7 +226,7 @@ class Units(Generic[S]):
         organization: OrganizationId,
         request: Any,
         operation: Callable[[Unit[S]], T],
-        pack: Callable[[T], M],
+        pack: Callable[[T], M] | None,
         secret: bool,
     ) -> tuple[_Outcome[M], int | None]:
         now = self.clock.now()
@@ -225,8 +243,10 @@ class Units(Generic[S]):
                 if replay is not None:
                     return _Outcome(replay.answer, replay.awaited, replay.revision)
             unit = Unit(self._store(connection), organization, now, author, reach, call.require_target)
-            answer = pack(operation(unit))
-            awaited = self._publish(connection, unit)
+            value = operation(unit)
+            told: Any = self._snapshot(value) if pack is None else None
+            answer: M = told if pack is None else pack(value)
+            awaited = self._publish(connection, unit, value, told)
             if record is not None:
                 record.keep(connection, answer, awaited)
             return _Outcome(answer, awaited)
@@ -275,17 +295,17 @@ class Units(Generic[S]):
 
         def body(connection: Connection) -> tuple[int, bool]:
             urgent = False
-            store = self._store(connection)
+            unit = _Following(self._store(connection), _NOWHERE, now, _NOBODY, _EVERYTHING)
             known = connection.execute(_CURSOR_LOCKED, {"source": source}).scalar()
             cursor = known or 0
             for event in events:
                 if event.revision <= cursor:
                     continue
                 cursor = event.revision
-                organization = OrganizationId(event.organization_id)
-                unit = _Following(store, organization, now, cast(Any, event.author), _EVERYTHING)
+                unit.follow(event)
                 fn(unit, event)
-                urgent = self._publish(connection, unit) or urgent
+                if unit.changes:
+                    urgent = self._publish(connection, unit) or urgent
             if known is None:
                 connection.execute(_NEW_CURSOR, {"source": source, "revision": cursor})
             elif cursor > known:
@@ -294,19 +314,26 @@ class Units(Generic[S]):
 
         # Every organization on the page: effects must not overlap with what its callers write.
         key = tuple(sorted({event.organization_id for event in events}))
-        written = await self.database.write(key, body, aside=len(events) > _SHORT_PAGE)
+        long = len(events) > _SHORT_PAGE and sum(not event.type.endswith(_NEW) for event in events) > _SHORT_PAGE
+        written = await self.database.write(key, body, aside=long)
         cursor, urgent = written.value
         if written.revision is not None:
             self.feed.advance(written.revision, urgent=urgent)
         return cursor
 
-    def _publish(self, connection: Connection, unit: Unit[S]) -> bool:
-        """Put the unit's changes into the outbox; tell whether the answer must wait for consumers."""
+    def _publish(
+        self, connection: Connection, unit: Unit[S], known: object = None, told: Message | None = None
+    ) -> bool:
+        """Put the unit's changes into the outbox; tell whether the answer must wait for consumers.
+
+        Of one value it may be known already what others are told about it.
+        """
         awaited = False
         if not unit.changes:
             return awaited
         author = author_to_wire(unit.author)
-        microseconds = to_microseconds(unit.now)
+        seconds, microseconds = divmod(to_microseconds(unit.now), 1_000_000)
+        time = Timestamp(seconds=seconds, nanos=microseconds * 1000)
         for change in unit.changes:
             awaited = awaited or change.security_relevant or change.awaited
             event = ChangeEvent(
@@ -317,16 +344,18 @@ class Units(Generic[S]):
                 resource_name=change.resource_name,
                 security_relevant=change.security_relevant,
                 author=author,
+                time=time,
+                before=self._packed(change.before, known, told),
+                after=self._packed(change.after, known, told),
             )
-            event.time.seconds = microseconds // 1_000_000
-            event.time.nanos = microseconds % 1_000_000 * 1000
-            for slot, value in ((event.before, change.before), (event.after, change.after)):
-                if value is not None:
-                    message = self._snapshot(value)
-                    slot.type_url = _ANY_PREFIX + message.DESCRIPTOR.full_name
-                    slot.value = message.SerializeToString()
             connection.publish(OutboxRow(event.organization_id, unit.now, event.SerializeToString()))
         return awaited
+
+    def _packed(self, value: object, known: object, told: Message | None) -> AnyMessage | None:
+        if value is None:
+            return None
+        message = told if told is not None and value is known else self._snapshot(value)
+        return AnyMessage(type_url=_ANY_PREFIX + message.DESCRIPTOR.full_name, value=message.SerializeToString())
 
     async def _catch_up_consumer(self, source: str) -> None:
         consumer = self._consumers.get(source)

@@ -80,7 +80,7 @@ class DirectAuthorizer:
         name = ""
         if entry.looks_at_names and question.resource_id:
             kind = resource_type(question.permission)
-            name = await self._units.read(lambda store: store.name_of(organization_id, kind, question.resource_id))
+            name = await self._units.look(lambda store: store.name_of(organization_id, kind, question.resource_id))
         return self._decide(question, entry, name, now)
 
     async def _find(self, organization_id: OrganizationId, principal: PrincipalRef) -> Entry:

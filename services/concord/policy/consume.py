@@ -9,7 +9,7 @@ from concord.credentials.v1.oauth_client_pb2 import OAuthClient
 from concord.credentials.v1.session_pb2 import Session, SessionEpoch
 from concord.groups.v1.group_pb2 import Group
 from concord.groups.v1.membership_pb2 import Membership
-from concord.identity.v1.application_pb2 import Application, ApplicationState
+from concord.identity.v1.application_pb2 import APPLICATION_STATE_SUSPENDED, Application
 from concord.identity.v1.organization_pb2 import Organization
 from concord.identity.v1.organization_pb2 import OrganizationState as WireOrganizationState
 from concord.identity.v1.project_pb2 import Project
@@ -182,7 +182,7 @@ def _known_program(event: ChangeEvent, ref: PrincipalRef) -> KnownPrincipal | No
     application = _unpack(event, Application)
     if application is None:
         return None
-    suspended = application.state == ApplicationState.APPLICATION_STATE_SUSPENDED
+    suspended = application.state == APPLICATION_STATE_SUSPENDED
     return KnownPrincipal(ref, PrincipalState.SUSPENDED if suspended else PrincipalState.ACTIVE, name=application.name)
 
 

@@ -38,6 +38,10 @@ class CountedDatabase:
         """See the contract."""
         return await self._database.read(fn)
 
+    async def look(self, fn: Callable[[Connection], T]) -> T:
+        """See the contract."""
+        return await self._database.look(fn)
+
     async def write(
         self, key: Key, fn: Callable[[Connection], T], *, rollback: bool = False, aside: bool = False
     ) -> Written[T]:

@@ -128,7 +128,7 @@ class QuotaHandlers(QuotaServiceServicer):
 
     async def GetQuota(self, request: quota_service_pb2.GetQuotaRequest, context: Any) -> quota_pb2.Quota:
         organization_id = Call.current().organization_id
-        quota = await self._units.read(lambda store: quotas.get_quota(store, organization_id, request.name))
+        quota = await self._units.look(lambda store: quotas.get_quota(store, organization_id, request.name))
         return wire.quota_to_wire(quota)
 
     async def SetQuota(self, request: quota_service_pb2.SetQuotaRequest, context: Any) -> quota_pb2.Quota:

@@ -110,7 +110,7 @@ class Programs:
         moves, checked = self._database.moves, monotonic()
         kept = self._entries.get(key)
         if kept is not None:
-            stamps = await self._units.read(lambda store: store.stamps(organization_id, ref))
+            stamps = await self._units.look(lambda store: store.stamps(organization_id, ref))
             if stamps == kept.standing.stamps:
                 # Only ever forward: a slower reader must not take back what a faster one found.
                 kept.moves, kept.checked = max(kept.moves, moves), max(kept.checked, checked)

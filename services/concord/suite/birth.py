@@ -2,10 +2,12 @@
 
 All of it happens through the ordinary rpcs, as the system principal. Each step has a fixed
 `request_id`, so that a birth that was killed half way is finished by the next start and never
-made twice. Secrets are written once, to `bootstrap.json` (mode 600).
+made twice. Secrets are written once, to `bootstrap.json` (mode 600). Once that has happened the file is its
+reader's: one that is gone is not made again, since that would take the owner's password away, unless asked for.
 """
 
 import json
+import logging
 import os
 import secrets
 from collections.abc import Callable
@@ -37,7 +39,7 @@ from concord.identity.v1 import (
 )
 from concord.kernel import ids
 from concord.kernel.config import Settings
-from concord.kernel.errors import Reason
+from concord.kernel.errors import Invalid, Reason, Unauthenticated
 from concord.kernel.rpc.status import from_rpc_error
 
 CATALOGUES = ("scaleway",)
@@ -80,6 +82,8 @@ SOME_KEY_FORMATS: dict[str, tuple[api_key_pb2.KeyFormat, bool]] = {
     ),
 }
 
+_log = logging.getLogger("concord.suite")
+
 Channel = Callable[[str], grpc.aio.Channel]
 SystemToken = Callable[[str], str]
 
@@ -116,7 +120,7 @@ def _write_private(path: Path, content: dict[str, Any]) -> None:
 
 
 class _Record:
-    """What a birth must remember between starts: the organization, and an attempt at secrets that is under way."""
+    """What a birth must remember between starts: the organization, an attempt at secrets, whether one was written."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -126,12 +130,13 @@ class _Record:
             content = {}
         self.organization: dict[str, Any] | None = content.get("organization")
         self.series: dict[str, str] | None = content.get("series")
+        self.written: bool = content.get("written", False)
 
     def keep(self, **values: Any) -> None:
         """Change what is remembered, durably."""
         for name, value in values.items():
             setattr(self, name, value)
-        _write_private(self._path, {"organization": self.organization, "series": self.series})
+        _write_private(self._path, {"organization": self.organization, "series": self.series, "written": self.written})
 
 
 def _facts(organization: organization_pb2.Organization) -> dict[str, Any]:
@@ -160,23 +165,35 @@ class Birth:
     async def run(self, http: str, grpc_address: str, *, renew: bool = False) -> dict[str, Any]:
         """Return the content of bootstrap.json, having made what was missing and written the file.
 
-        With `renew`, the owner gets new credentials even where the file is there; the old ones stay good.
+        Empty where it was written before and has been taken away. With `renew`, the owner gets new credentials
+        whether it is there or not: other keys and clients beside the old ones, and a password in place of the old.
         """
         known = read(self._settings)
         if known is None or renew:
-            known = await self._born()
+            record = _Record(self._settings.data_dir / "birth.json")
+            if record.written and not renew:
+                _log.info("bootstrap.json was taken away; `concord init --new-owner-credentials` makes a new one")
+                return {}
+            known = await self._born(record)
         content = {"http": http, "grpc": grpc_address, **{k: v for k, v in known.items() if k not in ("http", "grpc")}}
-        content["native"]["access_token"] = await self._access_token(content["native"]["api_key"])
+        native = content.get("native", {})
+        try:
+            native["access_token"] = await self._access_token(native.get("api_key", ""))
+        except grpc.aio.AioRpcError as error:
+            # The owner may have deleted the key: what was handed out once is no condition of starting.
+            failure = from_rpc_error(error)
+            if not isinstance(failure, Unauthenticated | Invalid):
+                raise
+            _log.info("bootstrap.json keeps its old access token: %s", failure.message)
         write(self._settings, content)
         return content
 
-    async def _born(self) -> dict[str, Any]:
-        record = _Record(self._settings.data_dir / "birth.json")
+    async def _born(self, record: _Record) -> dict[str, Any]:
         if record.organization is None:
             record.keep(organization=_facts(await self._organization()))
         # A series is one attempt at making secrets. It is kept until bootstrap.json is written, so that a
         # killed birth asks again under the same request ids and is told the same secrets; once these are
-        # no longer told, or the file was lost, a new series makes new ones.
+        # no longer told, a new series makes new ones.
         for _ in range(2):
             if record.series is None:
                 record.keep(series={"name": secrets.token_hex(8), "password": f"Aa1-{secrets.token_urlsafe(18)}"})
@@ -188,7 +205,7 @@ class Birth:
                 record.keep(series=None)
                 continue
             write(self._settings, content)
-            record.keep(series=None)
+            record.keep(series=None, written=True)
             return content
         raise RuntimeError("the owner's credentials could not be made")
 

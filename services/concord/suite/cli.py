@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -17,6 +17,7 @@ from concord.kernel.config import (
     DEFAULT_PORTS,
     GATEWAY,
     ROLES,
+    SERVICES,
     Address,
     BadSetting,
     Settings,
@@ -27,6 +28,8 @@ from concord.kernel.secret import Secret
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 
+DEFAULT_ORGANIZATION = "demo"
+DEFAULT_OWNER = "owner@demo.example"
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 LOG_FORMATS = ("console", "json")
 
@@ -36,10 +39,18 @@ Grpc = Annotated[str, typer.Option(envvar="CONCORD_GRPC", help="Address of the g
 DatabaseUrl = Annotated[
     str, typer.Option(envvar="CONCORD_DATABASE_URL", help="PostgreSQL URL; without it, SQLite in the data directory.")
 ]
-
-
-def _settings(**values: Any) -> Settings:
-    return Settings(siblings=siblings_from(), **values)
+OrganizationName = Annotated[
+    str, typer.Option(envvar="CONCORD_ORGANIZATION_NAME", help="Name of the first organization, where it is made.")
+]
+OwnerEmail = Annotated[str, typer.Option(envvar="CONCORD_OWNER_EMAIL", help="Address of its owner, where it is made.")]
+TlsCert = Annotated[Path | None, typer.Option(envvar="CONCORD_TLS_CERT", help="Certificate of the listeners, PEM.")]
+TlsKey = Annotated[Path | None, typer.Option(envvar="CONCORD_TLS_KEY", help="Its private key, PEM.")]
+ClientCa = Annotated[
+    Path | None, typer.Option(envvar="CONCORD_CLIENT_CA", help="Ask clients for certificates of this authority, PEM.")
+]
+SiblingCa = Annotated[
+    Path | None, typer.Option(envvar="CONCORD_SIBLING_CA", help="Authority of the siblings' certificates, PEM.")
+]
 
 
 def _fail(error: Exception) -> typer.Exit:
@@ -65,17 +76,10 @@ def serve(
             "--ephemeral", envvar="CONCORD_EPHEMERAL", help="Keep everything in a directory that dies with the process."
         ),
     ] = False,
-    tls_cert: Annotated[
-        Path | None, typer.Option(envvar="CONCORD_TLS_CERT", help="Certificate of the listeners, PEM.")
-    ] = None,
-    tls_key: Annotated[Path | None, typer.Option(envvar="CONCORD_TLS_KEY", help="Its private key, PEM.")] = None,
-    client_ca: Annotated[
-        Path | None,
-        typer.Option(envvar="CONCORD_CLIENT_CA", help="Ask clients for certificates of this authority, PEM."),
-    ] = None,
-    sibling_ca: Annotated[
-        Path | None, typer.Option(envvar="CONCORD_SIBLING_CA", help="Authority of the siblings' certificates, PEM.")
-    ] = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    client_ca: ClientCa = None,
+    sibling_ca: SiblingCa = None,
     insecure_listen: Annotated[
         bool,
         typer.Option(
@@ -93,6 +97,8 @@ def serve(
     drain_seconds: Annotated[
         float, typer.Option(envvar="CONCORD_DRAIN_SECONDS", help="How long running calls may take to finish.")
     ] = 10.0,
+    organization_name: OrganizationName = DEFAULT_ORGANIZATION,
+    owner_email: OwnerEmail = DEFAULT_OWNER,
     log_level: Annotated[str, typer.Option(envvar="CONCORD_LOG_LEVEL")] = "info",
     log_format: Annotated[str, typer.Option(envvar="CONCORD_LOG_FORMAT", help="console or json.")] = "console",
 ) -> None:
@@ -112,7 +118,8 @@ def serve(
             raise BadSetting(f"--log-level: `{log_level}` is not one of {', '.join(LOG_LEVELS)}")
         if log_format not in LOG_FORMATS:
             raise BadSetting(f"--log-format: `{log_format}` is not one of {', '.join(LOG_FORMATS)}")
-        settings = _settings(
+        settings = Settings(
+            siblings=siblings_from(),
             data_dir=directory,
             roles=chosen,
             http=Address.parse(http or _default_http(port), "--http"),
@@ -124,6 +131,8 @@ def serve(
             trusted_proxies=tuple(p.strip() for p in trusted_proxies.split(",") if p.strip()),
             sibling_authority=sibling_ca,
             drain_seconds=drain_seconds,
+            organization_name=organization_name,
+            owner_email=owner_email,
             log_level=log_level,
             log_format=log_format,
         )
@@ -153,25 +162,31 @@ def _default_grpc(roles: tuple[str, ...], port: int | None) -> str:
 def init(
     data_dir: DataDir = Path(".concord"),
     http: Http = DEFAULT_HTTP,
+    grpc: Annotated[str, typer.Option(help="Where all services answer, if one process serves them, host:port.")] = "",
     new_owner_credentials: Annotated[
-        bool, typer.Option("--new-owner-credentials", help="Give the owner new credentials; old ones stay good.")
+        bool,
+        typer.Option("--new-owner-credentials", help="Give the owner a new password and new keys; old keys stay good."),
     ] = False,
-    sibling_ca: Annotated[
-        Path | None, typer.Option(envvar="CONCORD_SIBLING_CA", help="Authority of the services' certificates, PEM.")
-    ] = None,
+    organization_name: OrganizationName = DEFAULT_ORGANIZATION,
+    owner_email: OwnerEmail = DEFAULT_OWNER,
+    sibling_ca: SiblingCa = None,
 ) -> None:
     """Make the first organization in services that run already, and write bootstrap.json.
 
-    Services are found by CONCORD_<SERVICE>_ADDRESS, or at the default ports.
+    Services are found at --grpc, by CONCORD_<SERVICE>_ADDRESS, or at the default ports.
     """
     from concord.suite.serve import initialize
 
     try:
-        settings = _settings(
+        address = Address.parse(grpc or DEFAULT_GRPC, "--grpc")
+        settings = Settings(
             data_dir=data_dir,
             http=Address.parse(http, "--http"),
-            grpc=Address.parse(DEFAULT_GRPC, "--grpc"),
+            grpc=address,
             roles=(),
+            organization_name=organization_name,
+            owner_email=owner_email,
+            siblings=dict.fromkeys(SERVICES, address) if grpc else siblings_from(),
             sibling_authority=sibling_ca,
         )
         asyncio.run(initialize(settings, renew=new_owner_credentials))
@@ -215,9 +230,7 @@ def check_permission(
     project: Annotated[str, typer.Option(help="Ask within this project; default: the organization.")] = "",
     data_dir: DataDir = Path(".concord"),
     grpc: Grpc = "",
-    sibling_ca: Annotated[
-        Path | None, typer.Option(envvar="CONCORD_SIBLING_CA", help="Authority of the service's certificate, PEM.")
-    ] = None,
+    sibling_ca: SiblingCa = None,
 ) -> None:
     """Ask the decision point; exit 0 when allowed, 1 when not.
 

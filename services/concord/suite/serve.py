@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import signal
 import sys
 from dataclasses import replace
@@ -25,6 +26,8 @@ _log = logging.getLogger("concord.suite")
 def run(settings: Settings) -> None:
     """Serve until a signal ends it."""
     configure_logging(settings.log_format, settings.log_level)
+    # Databases too are made for this account alone, whatever the directory lets pass.
+    os.umask(0o077)
     try:
         import uvloop
     except ImportError:
@@ -54,6 +57,8 @@ async def _serve(settings: Settings) -> None:
         await waiting
     except (Unavailable, UnsafeListener, KeyFault, DatabaseFault, OSError, ValueError) as error:
         raise BadSetting(str(error)) from error
+    except grpc.aio.AioRpcError as error:
+        raise BadSetting(error.details() or "the services refused") from error
     finally:
         await hosting.stop()
 
@@ -86,8 +91,9 @@ class _Hosting:
         if self._rpc is not None:
             ready["grpc"] = self._rpc.address
         if settings.is_whole:
-            await process.bootstrap(http, self._rpc.address if self._rpc else "")
-            ready["bootstrap"] = str(bootstrap_file(settings).resolve())
+            written = await process.bootstrap(http, self._rpc.address if self._rpc else "")
+            if written:
+                ready["bootstrap"] = str(bootstrap_file(settings).resolve())
         if self._rpc is not None:
             await self._rpc.ready()
         return ready
@@ -117,7 +123,8 @@ async def initialize(settings: Settings, *, renew: bool) -> None:
     try:
         for service in ("identity", "credentials"):
             await process.siblings.wait_until_ready(service, settings.start_seconds)
-        await process.bootstrap(f"http://{settings.http}", str(settings.sibling("policy")), renew=renew)
+        if not await process.bootstrap(f"http://{settings.http}", str(settings.sibling("policy")), renew=renew):
+            raise BadSetting("bootstrap.json was taken away: --new-owner-credentials makes a new one")
     except grpc.aio.AioRpcError as error:
         raise BadSetting(error.details() or "the services refused") from None
     except Unavailable as error:

@@ -1,15 +1,13 @@
 """The SQL store of audit events: keeps the promises of `store.py` on SQLite and PostgreSQL."""
 
-from typing import Any
-
 from sqlalchemy import bindparam, insert, select
 
-from concord.audit.model import NO_HASH, AuditEvent, EventFilter, FieldChange, Outcome
+from concord.audit.model import NO_HASH, AuditEvent, Entry, EventFilter, chain_hash
+from concord.audit.records import event_of
 from concord.audit.sql.tables import audit_event, events_listing
-from concord.kernel.database import Connection, Row, UniqueViolation
+from concord.kernel.database import Connection, Row
 from concord.kernel.ids import AuditEventId, OrganizationId
 from concord.kernel.paging import Page, PageRequest
-from concord.kernel.principal import PrincipalKind, PrincipalRef
 
 _e = audit_event.c
 _in_org = _e.organization_id == bindparam("organization")
@@ -26,18 +24,27 @@ class SqlStore:
         # What this unit itself has put at the end of each chain.
         self._ends: dict[OrganizationId, tuple[int, bytes]] = {}
 
-    def append(self, event: AuditEvent) -> AuditEvent:
-        sequence, previous_hash = self._end_of(event.organization_id)
-        placed = event.chained(sequence + 1, previous_hash)
-        try:
-            self._connection.execute_unique(_INSERT, _values(placed))
-        except UniqueViolation:
-            kept = self.find_event(event.organization_id, event.id)
-            if kept is None:
-                raise
-            return kept
-        self._ends[event.organization_id] = (placed.sequence, placed.hash)
-        return placed
+    def append(self, entry: Entry) -> None:
+        last, previous_hash = self._end_of(entry.organization_id)
+        sequence = last + 1
+        hash_ = chain_hash(previous_hash, sequence, entry.source, entry.record)
+        row = {
+            "organization_id": entry.organization_id,
+            "id": entry.id,
+            "sequence": sequence,
+            "time": entry.time,
+            "source": entry.source,
+            "action": entry.action,
+            "resource_type": entry.resource_type,
+            "resource_id": entry.resource_id,
+            "resource_name": entry.resource_name,
+            "actor_id": entry.actor_id,
+            "record": entry.record,
+            "previous_hash": previous_hash,
+            "hash": hash_,
+        }
+        self._connection.execute_later(_INSERT, row)
+        self._ends[entry.organization_id] = (sequence, hash_)
 
     def _end_of(self, organization_id: OrganizationId) -> tuple[int, bytes]:
         """Return the last event's place and hash. Units of one organization never overlap: it stays the last."""
@@ -77,55 +84,10 @@ def _containing(text: str) -> str:
 
 
 def _event(row: Row) -> AuditEvent:
-    return AuditEvent(
-        id=AuditEventId(row.id),
-        organization_id=OrganizationId(row.organization_id),
-        time=row.time,
-        source=row.source,
-        source_revision=row.source_revision,
-        action=row.action,
-        resource_type=row.resource_type,
-        resource_id=row.resource_id,
-        resource_name=row.resource_name,
-        actor=None if row.actor_kind is None else PrincipalRef(PrincipalKind(row.actor_kind), row.actor_id),
-        actor_session_id=row.actor_session_id,
-        actor_api_key_id=row.actor_api_key_id,
-        ip=row.ip,
-        user_agent=row.user_agent,
-        rpc=row.rpc,
-        operation=row.operation,
-        call_id=row.call_id,
-        changes=tuple(FieldChange(field, old, new) for field, old, new in row.changes),
-        outcome=Outcome(row.outcome),
+    return event_of(
+        row.source,
+        bytes(row.record),
         sequence=row.sequence,
         previous_hash=bytes(row.previous_hash),
-        hash=bytes(row.hash),
+        hash_=bytes(row.hash),
     )
-
-
-def _values(event: AuditEvent) -> dict[str, Any]:
-    return {
-        "organization_id": event.organization_id,
-        "id": event.id,
-        "sequence": event.sequence,
-        "time": event.time,
-        "source": event.source,
-        "source_revision": event.source_revision,
-        "action": event.action,
-        "resource_type": event.resource_type,
-        "resource_id": event.resource_id,
-        "resource_name": event.resource_name,
-        "actor_kind": None if event.actor is None else event.actor.kind.value,
-        "actor_id": "" if event.actor is None else event.actor.id,
-        "actor_session_id": event.actor_session_id,
-        "actor_api_key_id": event.actor_api_key_id,
-        "ip": event.ip,
-        "user_agent": event.user_agent,
-        "rpc": event.rpc,
-        "operation": event.operation,
-        "call_id": event.call_id,
-        "changes": [[each.field, each.old, each.new] for each in event.changes],
-        "outcome": event.outcome.value,
-        "previous_hash": event.previous_hash,
-        "hash": event.hash,
-    }

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 
 from concord.audit.store import EVENT_ORDERS
-from concord.kernel.database.columns import Bytes, Id, Instant, Json, Text
+from concord.kernel.database.columns import Bytes, Id, Instant, Text
 from concord.kernel.database.listing import Listing, any_of
 from concord.kernel.database.tables import kernel_tables
 
@@ -33,28 +33,20 @@ audit_event = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("time", Instant, nullable=False),
     Column("source", String(32), nullable=False),
-    Column("source_revision", BigInteger, nullable=False),
     Column("action", Text, nullable=False),
     Column("resource_type", Text, nullable=False),
     Column("resource_id", Text, nullable=False),
     Column("resource_name", Text, nullable=False),
-    Column("actor_kind", String(16)),
     Column("actor_id", Text, nullable=False),
-    Column("actor_session_id", Text, nullable=False),
-    Column("actor_api_key_id", Text, nullable=False),
-    Column("ip", Text, nullable=False),
-    Column("user_agent", Text, nullable=False),
-    Column("rpc", Text, nullable=False),
-    Column("operation", Text, nullable=False),
-    Column("call_id", Text, nullable=False),
-    Column("changes", Json, nullable=False),
-    Column("outcome", String(16), nullable=False),
+    # A `concord.common.v1.ChangeEvent`, as it came.
+    Column("record", Bytes, nullable=False),
     Column("previous_hash", Bytes, nullable=False),
     Column("hash", Bytes, nullable=False),
-    PrimaryKeyConstraint("organization_id", "id", name="audit_event_pk"),
-    UniqueConstraint("organization_id", "sequence", name="audit_event_place"),
+    PrimaryKeyConstraint("organization_id", "sequence", name="audit_event_pk"),
+    # Both are UUIDs: an organization in front would make every write dearer and find nothing sooner.
+    UniqueConstraint("id", name="audit_event_id"),
+    Index("audit_event_resource", "resource_id"),
     Index("audit_event_time", "organization_id", "time", "sequence"),
-    Index("audit_event_resource", "organization_id", "resource_id", "time"),
 )
 
 _e = audit_event.c

@@ -47,7 +47,7 @@ class ApiKeyHandlers(ApiKeyServiceServicer):
             raise Invalid(Violation("locator", "is required", rule="required"))
         call = Call.current()
         organization_id = call.organization_id
-        key = await self._units.read(
+        key = await self._units.look(
             lambda store: api_keys.get_api_key(store, organization_id, request.id, request.access_id)
         )
         call.require_target(key.bearer)

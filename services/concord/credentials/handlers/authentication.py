@@ -36,7 +36,7 @@ class AuthenticationHandlers(AuthenticationServiceServicer):
     ) -> authentication_service_pb2.AuthenticateResponse:
         credential = credential_from_wire(request)
         now = self._clock.now()
-        proof = await self._units.read(lambda store: examine(store, self._vault, credential, now))
+        proof = await self._units.look(lambda store: examine(store, self._vault, credential, now))
         address, agent = _place(request)
         passport = make_passport(proof, now, address, agent)
         self._usage.note(proof, now)

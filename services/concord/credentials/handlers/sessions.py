@@ -37,7 +37,7 @@ class SessionHandlers(SessionServiceServicer):
         now = self._clock.now()
         # Nobody calls yet: the proof tells the organization in which to write. It is examined
         # before a remembered answer is given, too.
-        found = await self._units.read(lambda store: examine_key(store, self._vault, shown, now))
+        found = await self._units.look(lambda store: examine_key(store, self._vault, shown, now))
         answer = await self._units.write(
             request,
             lambda unit: sessions.open_session(unit, shown, ttl, self._vault),
@@ -52,7 +52,7 @@ class SessionHandlers(SessionServiceServicer):
         require_everything()
         call = Call.current()
         organization_id = call.organization_id
-        session = await self._units.read(lambda store: sessions.get_session(store, organization_id, request.id))
+        session = await self._units.look(lambda store: sessions.get_session(store, organization_id, request.id))
         call.require_target(session.principal)
         return wire.session_to_wire(SessionAt(session, self._clock.now()))
 

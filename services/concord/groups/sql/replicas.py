@@ -51,7 +51,7 @@ class SqlReplicas(Part):
         return found
 
     def put_principal(self, organization_id: OrganizationId, principal: Principal) -> None:
-        self._connection.execute(
+        self._connection.execute_later(
             _PUT_PRINCIPAL[self._connection.dialect],
             {
                 "organization_id": organization_id,

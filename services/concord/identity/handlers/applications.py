@@ -38,14 +38,13 @@ class ApplicationServicer(ApplicationServiceServicer):
         return await self._units.write(
             request,
             lambda unit: applications.create_application(unit, wire.application_draft(request.application)),
-            wire.application_to_wire,
         )
 
     async def GetApplication(self, request: GetApplicationRequest, context: Any) -> Application:
         """Return one application."""
         application_id = ids.parse(ApplicationId, request.id, "id")
         own, seen = own_organization(), sight()
-        found = await self._units.read(lambda store: applications.get_application(store, own, application_id, seen))
+        found = await self._units.look(lambda store: applications.get_application(store, own, application_id, seen))
         return wire.application_to_wire(found)
 
     async def ListApplications(self, request: ListApplicationsRequest, context: Any) -> ListApplicationsResponse:
@@ -69,7 +68,6 @@ class ApplicationServicer(ApplicationServiceServicer):
         return await self._units.write(
             request,
             lambda unit: applications.update_application(unit, application_id, draft, fields, message.etag),
-            wire.application_to_wire,
         )
 
     async def DeleteApplication(self, request: DeleteApplicationRequest, context: Any) -> Empty:

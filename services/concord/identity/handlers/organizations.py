@@ -45,7 +45,9 @@ class OrganizationServicer(OrganizationServiceServicer):
     async def GetOrganization(self, request: GetOrganizationRequest, context: Any) -> Organization:
         """Return the caller's organization."""
         own, asked = own_organization(), _asked(request)
-        found = await self._units.read(lambda store: organizations.get_organization(store, own, asked))
+        # By a name it takes two statements: whose name it is, and the organization.
+        read = self._units.read if isinstance(asked, tuple) else self._units.look
+        found = await read(lambda store: organizations.get_organization(store, own, asked))
         return wire.organization_to_wire(found)
 
     async def UpdateOrganization(self, request: UpdateOrganizationRequest, context: Any) -> Organization:

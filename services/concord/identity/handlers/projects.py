@@ -45,7 +45,7 @@ class ProjectServicer(ProjectServiceServicer):
         """Return one project."""
         project_id = ids.parse(ProjectId, request.id, "id")
         own, seen = own_organization(), sight()
-        found = await self._units.read(lambda store: projects.get_project(store, own, project_id, seen))
+        found = await self._units.look(lambda store: projects.get_project(store, own, project_id, seen))
         return wire.project_to_wire(found)
 
     async def ListProjects(self, request: ListProjectsRequest, context: Any) -> ListProjectsResponse:

@@ -54,7 +54,9 @@ class UserServicer(UserServiceServicer):
     async def GetUser(self, request: GetUserRequest, context: Any) -> User:
         """Return one user."""
         own, seen, locator = own_organization(), sight(), _locator(request)
-        found = await self._units.read(lambda store: users.get_user(store, own, locator, seen))
+        # An address is looked for among staff, then among customers.
+        read = self._units.read if locator.primary_email else self._units.look
+        found = await read(lambda store: users.get_user(store, own, locator, seen))
         return wire.user_to_wire(found)
 
     async def ListUsers(self, request: ListUsersRequest, context: Any) -> ListUsersResponse:

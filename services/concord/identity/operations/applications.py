@@ -1,6 +1,8 @@
 """Applications: programs with an identity of their own."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from concord.identity import rules
 from concord.identity.drafts import ALL_APPLICATION_FIELDS, ApplicationDraft
@@ -18,14 +20,13 @@ from concord.kernel.units import Change, Unit
 def create_application(unit: Unit[IdentityStore], draft: ApplicationDraft) -> Application:
     """Create an application."""
     require_everything(unit.reach, "identity.applications.create")
-    blank = Application(
+    application = Application(
         id=ids.new(ApplicationId),
         organization_id=unit.organization_id,
-        name="",
         create_time=unit.now,
         update_time=unit.now,
+        **_drafted(draft, ALL_APPLICATION_FIELDS, {}),
     )
-    application = apply_draft(blank, draft, ALL_APPLICATION_FIELDS)
     check_quota(unit.store, unit.organization_id, "applications", unit.store.applications.count_counted)
     unit.store.applications.add(application)
     unit.record(Change("application.created", "application", application.id, application.name, after=application))
@@ -101,7 +102,12 @@ def delete_application(unit: Unit[IdentityStore], application_id: ApplicationId,
 
 def apply_draft(application: Application, draft: ApplicationDraft, fields: frozenset[str]) -> Application:
     """Return the application with the named fields taken from the draft, checked."""
-    changes: dict[str, object] = {}
+    return replace(application, **_drafted(draft, fields, application.attributes))
+
+
+def _drafted(draft: ApplicationDraft, fields: frozenset[str], attributes: Mapping[str, str]) -> dict[str, Any]:
+    """Return the named fields' values, checked; attributes are merged into those there are."""
+    changes: dict[str, Any] = {}
     if "name" in fields:
         changes["name"] = rules.line(draft.name, "application.name", required=True)
     if "description" in fields:
@@ -111,8 +117,8 @@ def apply_draft(application: Application, draft: ApplicationDraft, fields: froze
     if "state" in fields and draft.state is not None:
         changes["state"] = draft.state
     if "attributes" in fields:
-        changes["attributes"] = rules.merged(application.attributes, draft.attributes, "application.attributes")
-    return replace(application, **changes)  # type: ignore[arg-type]  # each value was made by the rule of its field
+        changes["attributes"] = rules.merged(attributes, draft.attributes, "application.attributes")
+    return changes
 
 
 def _get(store: IdentityStore, organization_id: OrganizationId, application_id: ApplicationId) -> Application:

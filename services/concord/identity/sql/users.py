@@ -38,7 +38,9 @@ _UNVERIFIED: Final = "unverified"
 _NEVER: Final = literal(datetime(1970, 1, 1, tzinfo=UTC), Instant())
 
 _ADD: Final = insert(user)
-_FIND: Final = select(user).where(within(user))
+# What is there to be searched is not read.
+_READ: Final = [column for column in user.c if column.name not in ("folded_username", "folded_email", "search")]
+_FIND: Final = select(*_READ).where(within(user))
 _REPLACE: Final = update(user).where(within(user))
 _REMOVE: Final = delete(user).where(within(user))
 _SET_LOGIN: Final = update(user).where(within(user)).values(last_login_time=bindparam("at"))

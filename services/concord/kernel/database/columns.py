@@ -22,7 +22,17 @@ Id: TypeEngine[str] = String(36).with_variant(String(36, collation="C"), "postgr
 Text: TypeEngine[str] = AnyText().with_variant(AnyText(collation="C"), "postgresql")
 """Text of any length, compared by its bytes."""
 
-Bytes: TypeEngine[bytes] = LargeBinary()
+
+class _Bytes(LargeBinary):
+    """Drivers take bytes as they are; SQLAlchemy would wrap each value."""
+
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> None:
+        """Leave values alone."""
+
+
+Bytes: TypeEngine[bytes] = _Bytes()
 """Opaque bytes."""
 
 Counter: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
@@ -74,9 +84,17 @@ class Json(TypeDecorator[Any]):
         return _ENCODE(value)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> Any | None:
-        # Most lists and maps are empty. A fresh one each time: what is read may be changed.
-        if value == "[]":
-            return []
-        if value == "{}":
-            return {}
-        return None if value is None else msgspec.json.decode(value)
+        return _decoded(value)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], Any]:
+        """Skip the layer of the general case, as for instants."""
+        return _decoded
+
+
+def _decoded(value: str | None) -> Any | None:
+    # Most lists and maps are empty. A fresh one each time: what is read may be changed.
+    if value == "[]":
+        return []
+    if value == "{}":
+        return {}
+    return None if value is None else msgspec.json.decode(value)

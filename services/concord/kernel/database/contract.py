@@ -69,6 +69,10 @@ class UniqueViolation(Exception):
         return any(name in self.columns or name == self.constraint for name in names)
 
 
+class MoreThanALook(RuntimeError):
+    """A function that said it looks with one statement did more: the unit's own mistake."""
+
+
 class Row(tuple[Any, ...]):
     """One row: a tuple whose items are attributes too, by their columns' names."""
 
@@ -168,6 +172,12 @@ class Connection(Protocol):
     ) -> Result:
         """Run a statement whose UniqueViolation the unit may catch and go on after, on every engine."""
 
+    def execute_later(self, statement: Executable, row: Mapping[str, Any]) -> None:
+        """Run a statement for this row before any other statement or the end of this unit, whichever is first.
+
+        Rows that one statement is to take one after another go to the engine together.
+        """
+
     def publish(self, event: OutboxRow) -> None:
         """Put an event into the outbox at the end of this unit."""
 
@@ -181,6 +191,12 @@ class Database(Protocol):
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run a function over one snapshot. It may not return an unread result."""
+
+    async def look(self, fn: Callable[[Connection], T]) -> T:
+        """Run a function that reads with one statement at most: that one has a snapshot of its own.
+
+        It spares the engine a transaction. Anything beyond is MoreThanALook.
+        """
 
     async def write(
         self, key: Key, fn: Callable[[Connection], T], *, rollback: bool = False, aside: bool = False

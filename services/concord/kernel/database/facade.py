@@ -5,10 +5,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection as CoreConnection
+from sqlalchemy import SelectBase
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.base import Executable
 
-from concord.kernel.database.contract import DatabaseFault, OutboxRow, Result, UniqueViolation, refuse_result
+from concord.kernel.database.contract import (
+    DatabaseFault,
+    MoreThanALook,
+    OutboxRow,
+    Result,
+    UniqueViolation,
+    refuse_result,
+)
 from concord.kernel.database.statements import Unplanned, plan_for, row_type
 
 T = TypeVar("T")
@@ -78,16 +86,23 @@ class Session:
 class UnitConnection:
     """What one unit of work sees. Its results die with it."""
 
-    __slots__ = ("_results", "_session", "dialect", "events")
+    __slots__ = ("_later", "_results", "_rows", "_session", "dialect", "events")
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._results: list[Result] = []
+        self._later: Executable | None = None
+        self._rows: list[Mapping[str, Any]] = []
         self.dialect = session.name
         self.events: list[OutboxRow] = []
 
     def execute(self, statement: Executable, parameters: Parameters = None) -> Result:
         """See the contract."""
+        if self._later is not None:
+            self._catch_up()
+        return self._execute(statement, parameters)
+
+    def _execute(self, statement: Executable, parameters: Parameters) -> Result:
         try:
             result = self._session.run(statement, parameters)
         except DBAPIError as error:
@@ -105,6 +120,8 @@ class UnitConnection:
         if self.dialect == "sqlite":
             # SQLite undoes the one statement and goes on.
             return self.execute(statement, parameters)
+        if self._later is not None:
+            self._catch_up()
         # PostgreSQL refuses everything after an error, up to the next savepoint.
         self._session.say("SAVEPOINT statement")
         try:
@@ -115,6 +132,21 @@ class UnitConnection:
         self._session.say("RELEASE SAVEPOINT statement")
         return result
 
+    def execute_later(self, statement: Executable, row: Mapping[str, Any]) -> None:
+        """See the contract."""
+        # Another statement must find what came before it.
+        if self._later is not statement:
+            if self._later is not None:
+                self._catch_up()
+            self._later = statement
+        self._rows.append(row)
+
+    def _catch_up(self) -> None:
+        statement, rows = self._later, self._rows
+        self._later, self._rows = None, []
+        if statement is not None:
+            self._execute(statement, rows)
+
     def publish(self, event: OutboxRow) -> None:
         """See the contract."""
         self.events.append(event)
@@ -122,11 +154,61 @@ class UnitConnection:
     def run(self, fn: Callable[["UnitConnection"], T]) -> T:
         """Run the unit's function, refuse a result as its value, and end those it got."""
         try:
-            return refuse_result(fn(self))
+            value = refuse_result(fn(self))
+            if self._later is not None:
+                self._catch_up()
+            return value
         finally:
             for result in self._results:
                 result.close()
             self._results.clear()
+
+
+class Look:
+    """What a function sees that reads with one statement, outside of any transaction."""
+
+    __slots__ = ("_result", "_session", "dialect")
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._result: Result | None = None
+        self.dialect = session.name
+
+    def execute(self, statement: Executable, parameters: Parameters = None) -> Result:
+        """See the contract."""
+        if self._result is not None:
+            raise MoreThanALook("a second statement needs the snapshot of a read")
+        if not isinstance(statement, SelectBase):
+            raise MoreThanALook("a look changes nothing")
+        try:
+            result = self._result = self._session.run(statement, parameters)
+        except DBAPIError as error:
+            failure = translated(error if error.orig is None else error.orig)
+        except self._session.error as error:
+            failure = translated(error)
+        else:
+            return result
+        raise failure
+
+    def execute_unique(self, statement: Executable, parameters: Parameters = None) -> Result:
+        """See the contract."""
+        raise MoreThanALook("a look changes nothing")
+
+    def execute_later(self, statement: Executable, row: Mapping[str, Any]) -> None:
+        """See the contract."""
+        raise MoreThanALook("a look changes nothing")
+
+    def publish(self, event: OutboxRow) -> None:
+        """See the contract."""
+        raise MoreThanALook("a look changes nothing")
+
+    def run(self, fn: Callable[["Look"], T]) -> T:
+        """Run the function, refuse a result as its value, and end the one it got."""
+        try:
+            return refuse_result(fn(self))
+        finally:
+            if self._result is not None:
+                self._result.close()
 
 
 def translated(error: BaseException) -> UniqueViolation | DatabaseFault:

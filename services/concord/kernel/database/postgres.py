@@ -25,7 +25,7 @@ from sqlalchemy.pool import NullPool
 
 from concord.kernel.database.columns import to_microseconds
 from concord.kernel.database.contract import Connection, DatabaseFault, DatabaseSettings, Key, OutboxRow, Written
-from concord.kernel.database.facade import Session, UnitConnection, fault
+from concord.kernel.database.facade import Look, Session, UnitConnection, fault
 from concord.kernel.database.listener import Listener
 from concord.kernel.database.migrate import migrate
 from concord.kernel.database.wakes import Wakes
@@ -157,6 +157,12 @@ class PostgresDatabase:
             raise Unavailable("the database is closed")
         return await self._loop.run_in_executor(self._threads, lambda: self._session().read(fn))
 
+    async def look(self, fn: Callable[[Connection], T]) -> T:
+        """See the contract."""
+        if self._closed:
+            raise Unavailable("the database is closed")
+        return await self._loop.run_in_executor(self._threads, lambda: self._session().look(fn))
+
     async def write(
         self, key: Key, fn: Callable[[Connection], T], *, rollback: bool = False, aside: bool = False
     ) -> Written[T]:
@@ -283,6 +289,14 @@ class _Session:
             failure = _translated(error)
         else:
             return value
+        raise failure
+
+    def look(self, fn: Callable[[Connection], T]) -> T:
+        """Run a function of one statement, which commits by itself: one round trip instead of three."""
+        try:
+            return Look(self._running).run(fn)
+        except BaseException as error:
+            failure = _translated(error)
         raise failure
 
     def write(self, job: _Job) -> Written[Any]:

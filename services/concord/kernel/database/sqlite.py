@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +27,7 @@ from sqlalchemy.pool import NullPool
 
 from concord.kernel.database.columns import to_microseconds
 from concord.kernel.database.contract import Connection, DatabaseSettings, Key, Written
-from concord.kernel.database.facade import Session, UnitConnection, fault
+from concord.kernel.database.facade import Look, Session, UnitConnection, fault
 from concord.kernel.database.migrate import migrate
 from concord.kernel.database.wakes import Wakes
 from concord.kernel.errors import RateLimited, Unavailable
@@ -39,8 +39,8 @@ _STATEMENTS: Final = 512
 _BUSY_MILLISECONDS: Final = 5000
 _NO_PATIENCE: Final = "PRAGMA busy_timeout=0"
 _PATIENCE: Final = f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}"
-# So long a batch may keep the loop; what is left of it goes to the thread.
-_LOOP_SECONDS: Final = 0.004
+# So long a batch may keep the loop; what is left of it is for the next.
+_LOOP_SECONDS: Final = 0.005
 _FAST_POLL_SECONDS: Final = 0.005
 _IDLE_POLL_SECONDS: Final = 0.05
 _FAST_POLLS: Final = 400
@@ -106,7 +106,12 @@ def _engine(path: Path, *, read_only: bool, synchronous: str) -> Engine:
         )
         if not read_only:
             connection.execute("PRAGMA journal_mode=WAL")
-        for pragma in (f"busy_timeout={_BUSY_MILLISECONDS}", f"synchronous={synchronous}", "foreign_keys=ON"):
+        for pragma in (
+            f"busy_timeout={_BUSY_MILLISECONDS}",
+            f"synchronous={synchronous}",
+            "foreign_keys=ON",
+            "cache_size=-32768",
+        ):
             connection.execute(f"PRAGMA {pragma}")
         return connection
 
@@ -194,6 +199,12 @@ class SqliteDatabase:
             return UnitConnection(self._session).run(fn)
         finally:
             self._reading.execute("ROLLBACK")
+
+    async def look(self, fn: Callable[[Connection], T]) -> T:
+        """See the contract. No BEGIN, no ROLLBACK: each would hand the interpreter to other threads and back."""
+        if self._closed:
+            raise Unavailable("the database is closed")
+        return Look(self._session).run(fn)
 
     async def write(
         self, key: Key, fn: Callable[[Connection], T], *, rollback: bool = False, aside: bool = False
@@ -316,53 +327,53 @@ class _Writer:
         return version
 
     def _turn(self) -> None:
-        """Run a batch's short units here, and leave the rest of it to the thread."""
+        """Run a batch's short units here, and leave what takes long to the thread."""
         self._running = True
         jobs = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH))]
-        rest: list[_Job] | None = None
         if not jobs[0].aside and self._lock.try_hold():
             try:
-                rest = self._begin(jobs)
+                begun = self._begin(jobs)
             except BaseException as error:
                 self._lock.release()
                 self._fail(jobs, error)
                 self._done(jobs)
                 return
-            if rest is None:
-                self._lock.release()
-        if rest is None:
-            # Somebody else is writing, or a long unit comes first: waiting is for the thread.
-            self._orders.put(partial(self._run_batch, jobs))
-        else:
-            self._orders.put(partial(self._finish_batch, jobs, rest))
+            if begun:
+                # The next batch takes what this one has no time for: the thread would run it beside a busy loop.
+                self._queue.extendleft(reversed(jobs[begun:]))
+                self._orders.put(partial(self._finish_batch, jobs[:begun]))
+                return
+            self._lock.release()
+        # Somebody else is writing, or a long unit comes first: waiting is for the thread.
+        self._orders.put(partial(self._run_batch, jobs))
 
-    def _begin(self, jobs: list[_Job]) -> list[_Job] | None:
-        """Run units until one may take long or time is up; return those left, None when nothing could begin."""
+    def _begin(self, jobs: list[_Job]) -> int:
+        """Run units until one may take long or time is up; return how many there were, 0 when nothing could begin."""
         try:
             self._driver.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
-            return None
+            return 0
         end = time.perf_counter() + _LOOP_SECONDS
         for at, job in enumerate(jobs):
-            if job.aside or time.perf_counter() > end:
-                return jobs[at:]
+            if at and (job.aside or time.perf_counter() > end):
+                return at
             if not job.future.cancelled():
                 try:
                     self._run_unit(job)
                 except _Lost as lost:
                     job.error = lost.__cause__
-                    return jobs[at:]
-        return []
+                    return at + 1
+        return len(jobs)
 
     def _work(self) -> None:
         while (order := self._orders.get()) is not None:
             order()
 
-    def _finish_batch(self, jobs: list[_Job], rest: list[_Job]) -> None:
-        """In the thread: what the loop left of a batch that it began, holding the lock."""
+    def _finish_batch(self, jobs: list[_Job]) -> None:
+        """In the thread: commit what the loop ran, holding the lock."""
         try:
             try:
-                self._end_transaction(rest)
+                self._end_transaction(())
             except _Lost:
                 self._run_one_by_one(jobs)
             finally:
@@ -427,7 +438,7 @@ class _Writer:
             self._driver.execute(_NO_PATIENCE)
         self._end_transaction(jobs)
 
-    def _end_transaction(self, jobs: list[_Job]) -> None:
+    def _end_transaction(self, jobs: Sequence[_Job]) -> None:
         """Run units in the transaction that is open, and commit it."""
         try:
             for job in jobs:

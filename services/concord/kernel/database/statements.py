@@ -194,7 +194,7 @@ class Plan:
 class _Shape:
     """A text, and which values go into it in which order or under which name."""
 
-    __slots__ = ("_named", "_slots", "processors", "text")
+    __slots__ = ("_named", "_pick", "_process", "processors", "text")
 
     def __init__(
         self,
@@ -206,12 +206,25 @@ class _Shape:
         self.text = text
         self.processors = processors
         self._named = None if positions is not None else tuple(keys)
-        self._slots = [(keys[name], processors[name]) for name in (keys if positions is None else positions)]
+        names = tuple(keys if positions is None else positions)
+        # One call of a function in C fetches all values; few need to be processed.
+        self._pick = _picker([keys[name] for name in names])
+        self._process = [(at, process) for at, name in enumerate(names) if (process := processors[name]) is not None]
 
     def values(self, given: Mapping[Any, Any]) -> Any:
         """Return the values as the driver wants them. A missing one is for Core to complain about."""
         try:
-            values = [given[key] if process is None else process(given[key]) for key, process in self._slots]
+            values = self._pick(given)
         except KeyError:
             raise Unplanned from None
+        if self._process:
+            values = list(values)
+            for at, process in self._process:
+                values[at] = process(values[at])
         return values if self._named is None else dict(zip(self._named, values, strict=True))
+
+
+def _picker(keys: Sequence[Any]) -> Callable[[Mapping[Any, Any]], Sequence[Any]]:
+    if len(keys) > 1:
+        return itemgetter(*keys)
+    return lambda given: [given[key] for key in keys]

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from concord.common.v1.change_feed_service_pb2 import GetHeadRequest, WatchRequest
@@ -75,8 +76,13 @@ class Consumer:
 
     async def wait_until(self, revision: int, seconds: float = CATCH_UP_SECONDS) -> None:
         """Return once this revision is applied, else raise Unavailable."""
+        if self.cursor >= revision:
+            return
         try:
             async with asyncio.timeout(seconds):
+                # Asked where it stands, the source sends what it still gathers. Unasked it does so a little later.
+                with suppress(Exception):
+                    await self._stub.GetHead(GetHeadRequest(source=self.source), metadata=self._metadata())
                 await self._reach(revision)
         except TimeoutError:
             raise self._late() from None
@@ -149,4 +155,7 @@ async def _drain(outgoing: "asyncio.Queue[WatchRequest]") -> AsyncIterator[Watch
 
 def _describe(error: Exception) -> str:
     code = getattr(error, "code", None)
-    return str(code()) if callable(code) else f"{type(error).__name__}: {error}"
+    details = getattr(error, "details", None)
+    if callable(code) and callable(details):
+        return f"{code().name}: {details()}"
+    return f"{type(error).__name__}: {error}"

@@ -16,7 +16,8 @@ from concord.common.v1.change_pb2 import ChangeEvent
 from concord.kernel.clock import Clock
 from concord.kernel.database.contract import Connection, Database, UniqueViolation
 from concord.kernel.database.tables import feed_consumer, outbox_event
-from concord.kernel.errors import Invalid, Violation
+from concord.kernel.errors import Invalid, Precondition, Reason, Violation
+from concord.kernel.feed.trimming import NOBODY, floor, trim
 
 PAGE: Final = 200
 # Heals a wake-up that was lost on its way from another process.
@@ -24,12 +25,13 @@ SLOW_POLL_SECONDS: Final = 2.0
 BARRIER_SECONDS: Final = 2.0
 # After a page the next one gathers so long, unless somebody waits for what is on it: a page is one
 # transaction of each consumer, and small ones would spend more on commits than on changes.
-GATHER_SECONDS: Final = 0.01
+GATHER_SECONDS: Final = 0.05
 # Only when many commit side by side: one caller after another sees each change at once.
 CROWD: Final = 8
 # A consumer that stayed away this long is gone for good: writes no longer wait for it.
 LEASE: Final = timedelta(hours=24)
 _TOUCH_EVERY: Final = timedelta(minutes=10)
+_TRIM_AGAIN: Final = timedelta(seconds=1)
 _MAX_NAME: Final = 64
 
 _HEAD = select(func.coalesce(func.max(outbox_event.c.revision), 0))
@@ -39,7 +41,7 @@ _AFTER = (
     .order_by(outbox_event.c.revision)
     .limit(bindparam("page"))
 )
-_REGISTERED = select(feed_consumer.c.name, feed_consumer.c.seen_time)
+_REGISTERED = select(feed_consumer.c.name, feed_consumer.c.seen_time).where(feed_consumer.c.name != NOBODY)
 _REGISTER = insert(feed_consumer)
 _SEEN = (
     update(feed_consumer)
@@ -84,7 +86,9 @@ class Feed:
         self._registered: dict[str, datetime] = {}
         self._urgent = 0
         self._hurry = asyncio.Event()
-        self._page: tuple[tuple[int, int], list[ChangeEvent]] = ((-1, -1), [])
+        # Whoever gathers has a full page at this revision.
+        self._full = math.inf
+        self._page: tuple[tuple[int, int], WatchResponse] = ((-1, -1), WatchResponse())
 
     async def start(self) -> None:
         """Learn where the feed stands and who is registered."""
@@ -96,8 +100,11 @@ class Feed:
         self.head = max(self.head, revision)
         if urgent and revision > self._urgent:
             self._urgent = revision
-            hurry, self._hurry = self._hurry, asyncio.Event()
-            hurry.set()
+        elif self.head < self._full:
+            return
+        self._full = math.inf
+        hurry, self._hurry = self._hurry, asyncio.Event()
+        hurry.set()
 
     def wake(self) -> None:
         """Let watchers look for new rows now."""
@@ -168,12 +175,12 @@ class Feed:
         while True:
             # Taken before reading, so that a commit in between ends the wait below at once.
             generation = self._database.generation
-            events = await self._after(cursor, generation)
+            page = await self._after(cursor, generation)
+            events = page.events
             if events:
                 cursor = events[-1].revision
-                self.advance(cursor)
                 watcher.tail = cursor if len(events) < PAGE else math.inf
-                await send(WatchResponse(events=events, head_revision=self.head))
+                await send(page)
                 if len(events) == PAGE:
                     continue
                 await self._touch(watcher)
@@ -184,20 +191,24 @@ class Feed:
             await self._database.wait_for_commit(generation, SLOW_POLL_SECONDS)
 
     async def _gather(self, cursor: int) -> None:
-        """Let more commits come together behind this place, until one is urgent or time is up."""
-        if self._urgent > cursor:
+        """Let more commits come together behind this place, until one is urgent, a page is full or time is up."""
+        if self._urgent > cursor or self.head >= cursor + PAGE:
             return
+        self._full = min(self._full, cursor + PAGE)
         hurry = self._hurry
         with suppress(TimeoutError):
             async with asyncio.timeout(GATHER_SECONDS):
                 await hurry.wait()
 
-    async def _after(self, cursor: int, generation: int) -> list[ChangeEvent]:
+    async def _after(self, cursor: int, generation: int) -> WatchResponse:
         """Return the page behind a place. Watchers mostly stand at the same one, so the last page is kept."""
         key = (cursor, generation)
         if self._page[0] != key:
             rows = await self._database.read(_reader(cursor))
-            self._page = (key, [_event(*row) for row in rows])
+            if rows:
+                self.advance(rows[-1][0])
+            page = WatchResponse(events=[_event(*row) for row in rows], head_revision=self.head)
+            self._page = (key, page)
         return self._page[1]
 
     async def _acknowledge(self, watcher: _Watcher, acknowledgements: AsyncIterator[WatchRequest]) -> None:
@@ -230,6 +241,12 @@ class Feed:
         name, now = watcher.consumer, watcher.touched
 
         def body(connection: Connection) -> None:
+            gone = floor(connection)
+            if watcher.applied < gone:
+                told = (
+                    f"changes up to {gone} are gone, `{name}` has applied {watcher.applied}: it must start from a copy"
+                )
+                raise Precondition(Reason.INVALID_STATE, told, "source", self.source)
             values = {"name": name, "applied_revision": watcher.applied, "seen_time": now}
             try:
                 connection.execute_unique(_REGISTER, values)
@@ -246,10 +263,13 @@ class Feed:
         watcher.touched = self._registered[watcher.consumer] = now
         values = {"named": watcher.consumer, "seen": now, "applied": watcher.applied}
 
-        def body(connection: Connection) -> None:
+        def body(connection: Connection) -> bool:
             connection.execute(_SEEN, values)
+            return trim(connection, now, now - LEASE)
 
-        await self._database.write(None, body)
+        written = await self._database.write(None, body, aside=True)
+        if written.value:
+            watcher.touched = now - _TOUCH_EVERY + _TRIM_AGAIN
 
     async def _read_registry(self) -> None:
         rows = await self._database.read(lambda connection: connection.execute(_REGISTERED).all())

@@ -4,19 +4,21 @@ import base64
 import json
 from collections.abc import Mapping
 
+import msgspec
+
 from concord.kernel.errors import Invalid, Violation
 
 REVISION = "concord-revision"
 SPREADING = "concord-spreading"
 
+_ENCODER = msgspec.json.Encoder(order="sorted")
 _MAX_TOKEN = 2048
 _MAX_REVISION = 2**63 - 1
 
 
 def encode_revisions(vector: Mapping[str, int]) -> str:
     """Return the token for a vector."""
-    text = json.dumps(vector, separators=(",", ":"), sort_keys=True)
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(_ENCODER.encode(vector)).rstrip(b"=").decode()
 
 
 def parse_revisions(token: str) -> dict[str, int]:

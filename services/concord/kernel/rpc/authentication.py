@@ -84,6 +84,8 @@ class Authentication:
             return proceed
         recall = self._verifier.recall
         public = rules.is_public
+        # The token of the process in front of this one, which is the same for every call for minutes, and its hash.
+        shown, hashed = "", b""
 
         async def authenticated(call: Call, request: Any, context: Context) -> Any:
             headers = call.headers
@@ -91,7 +93,13 @@ class Authentication:
                 _refuse_repeated(call)
             peer: str = context.peer()
             token = headers.get(metadata.SERVICE)
-            hop = None if token is None else _role(recall(hash_of(token)) or await self._forwarder(token))
+            hop = None
+            if token is not None:
+                nonlocal shown, hashed
+                key = hashed if token is shown else hash_of(token)
+                hop = _role(recall(key) or await self._forwarder(token))
+                # Only once it was found to be a process's own: no caller's secret is kept here.
+                shown, hashed = token, key
             _locate(call, peer, hop)
             header = headers.get(metadata.AUTHORIZATION)
             if header:

@@ -167,7 +167,10 @@ def _target_getter(rules: MethodRules, descriptor: Descriptor) -> Callable[[Any]
         principal = read(value)
         # Ids are folded when they are parsed. Folding them here too keeps a caller from
         # naming the owner in capitals and passing for somebody who asks about a stranger.
-        return None if principal is None else PrincipalRef(principal.kind, principal.id.lower())
+        if principal is None:
+            return None
+        folded = principal.id.lower()
+        return principal if folded == principal.id else PrincipalRef(principal.kind, folded)
 
     if not field.is_repeated:
         return lambda request: one(get(request))

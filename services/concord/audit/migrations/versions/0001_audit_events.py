@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from concord.kernel.database.columns import Bytes, Id, Instant, Json, Text
+from concord.kernel.database.columns import Bytes, Id, Instant, Text
 from concord.kernel.database.migrate import create_kernel_tables_1
 
 revision = "0001"
@@ -27,29 +27,19 @@ def _create_events() -> None:
         sa.Column("sequence", sa.BigInteger, nullable=False),
         sa.Column("time", Instant, nullable=False),
         sa.Column("source", sa.String(32), nullable=False),
-        sa.Column("source_revision", sa.BigInteger, nullable=False),
         sa.Column("action", Text, nullable=False),
         sa.Column("resource_type", Text, nullable=False),
         sa.Column("resource_id", Text, nullable=False),
         sa.Column("resource_name", Text, nullable=False),
-        sa.Column("actor_kind", sa.String(16)),
         sa.Column("actor_id", Text, nullable=False),
-        sa.Column("actor_session_id", Text, nullable=False),
-        sa.Column("actor_api_key_id", Text, nullable=False),
-        sa.Column("ip", Text, nullable=False),
-        sa.Column("user_agent", Text, nullable=False),
-        sa.Column("rpc", Text, nullable=False),
-        sa.Column("operation", Text, nullable=False),
-        sa.Column("call_id", Text, nullable=False),
-        sa.Column("changes", Json, nullable=False),
-        sa.Column("outcome", sa.String(16), nullable=False),
+        sa.Column("record", Bytes, nullable=False),
         sa.Column("previous_hash", Bytes, nullable=False),
         sa.Column("hash", Bytes, nullable=False),
-        sa.PrimaryKeyConstraint("organization_id", "id", name="audit_event_pk"),
-        sa.UniqueConstraint("organization_id", "sequence", name="audit_event_place"),
+        sa.PrimaryKeyConstraint("organization_id", "sequence", name="audit_event_pk"),
+        sa.UniqueConstraint("id", name="audit_event_id"),
     )
     op.create_index("audit_event_time", "audit_event", ["organization_id", "time", "sequence"])
-    op.create_index("audit_event_resource", "audit_event", ["organization_id", "resource_id", "time"])
+    op.create_index("audit_event_resource", "audit_event", ["resource_id"])
 
 
 def _refuse_changes_on_sqlite() -> None:

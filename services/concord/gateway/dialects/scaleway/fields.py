@@ -70,7 +70,7 @@ class Paged(msgspec.Struct, kw_only=True, frozen=True):
 
 def instant(stamp: Timestamp) -> str:
     """Write one of the server's own instants: always six fraction digits."""
-    return f"{_second(stamp.seconds)}.{stamp.nanos // 1000:06d}Z"
+    return _instant(stamp.seconds, stamp.nanos)
 
 
 def echoed_instant(stamp: Timestamp) -> str:
@@ -85,9 +85,14 @@ def echoed_instant(stamp: Timestamp) -> str:
     return f"{_second(stamp.seconds)}{fraction}Z"
 
 
+# Every answer has two of these, and things are read more often than made.
+@lru_cache(maxsize=8192)
+def _instant(seconds: int, nanos: int) -> str:
+    return f"{_second(seconds)}.{nanos // 1000:06d}Z"
+
+
 @lru_cache(maxsize=4096)
 def _second(seconds: int) -> str:
-    # Every answer has two of these, and things are read more often than made.
     return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
