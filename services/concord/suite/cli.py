@@ -25,6 +25,26 @@ from concord.kernel.config import (
     siblings_from,
 )
 from concord.kernel.secret import Secret
+from concord.suite.options import (
+    ClientCa,
+    DatabaseUrl,
+    DataDir,
+    DrainSeconds,
+    Ephemeral,
+    Grpc,
+    Http,
+    InsecureListen,
+    LogFormat,
+    LogLevel,
+    OrganizationName,
+    OwnerEmail,
+    Port,
+    Roles,
+    SiblingCa,
+    TlsCert,
+    TlsKey,
+    TrustedProxies,
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 
@@ -32,25 +52,6 @@ DEFAULT_ORGANIZATION = "demo"
 DEFAULT_OWNER = "owner@demo.example"
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 LOG_FORMATS = ("console", "json")
-
-DataDir = Annotated[Path, typer.Option(envvar="CONCORD_DATA_DIR", help="Where data, keys and bootstrap.json live.")]
-Http = Annotated[str, typer.Option(envvar="CONCORD_HTTP", help="Address of the REST shim, host:port.")]
-Grpc = Annotated[str, typer.Option(envvar="CONCORD_GRPC", help="Address of the gRPC services, host:port.")]
-DatabaseUrl = Annotated[
-    str, typer.Option(envvar="CONCORD_DATABASE_URL", help="PostgreSQL URL; without it, SQLite in the data directory.")
-]
-OrganizationName = Annotated[
-    str, typer.Option(envvar="CONCORD_ORGANIZATION_NAME", help="Name of the first organization, where it is made.")
-]
-OwnerEmail = Annotated[str, typer.Option(envvar="CONCORD_OWNER_EMAIL", help="Address of its owner, where it is made.")]
-TlsCert = Annotated[Path | None, typer.Option(envvar="CONCORD_TLS_CERT", help="Certificate of the listeners, PEM.")]
-TlsKey = Annotated[Path | None, typer.Option(envvar="CONCORD_TLS_KEY", help="Its private key, PEM.")]
-ClientCa = Annotated[
-    Path | None, typer.Option(envvar="CONCORD_CLIENT_CA", help="Ask clients for certificates of this authority, PEM.")
-]
-SiblingCa = Annotated[
-    Path | None, typer.Option(envvar="CONCORD_SIBLING_CA", help="Authority of the siblings' certificates, PEM.")
-]
 
 
 def _fail(error: Exception) -> typer.Exit:
@@ -60,47 +61,24 @@ def _fail(error: Exception) -> typer.Exit:
 
 @app.command()
 def serve(
-    roles: Annotated[
-        list[str] | None, typer.Argument(help="identity, credentials, groups, policy, audit, gateway; all if none.")
-    ] = None,
+    roles: Roles = None,
     data_dir: DataDir = Path(".concord"),
     http: Http = "",
     grpc: Grpc = "",
-    port: Annotated[
-        int | None, typer.Option(help="Shorthand for the shim's port; 0 asks for free ports everywhere.")
-    ] = None,
+    port: Port = None,
     database_url: DatabaseUrl = "",
-    ephemeral: Annotated[
-        bool,
-        typer.Option(
-            "--ephemeral", envvar="CONCORD_EPHEMERAL", help="Keep everything in a directory that dies with the process."
-        ),
-    ] = False,
+    ephemeral: Ephemeral = False,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     client_ca: ClientCa = None,
     sibling_ca: SiblingCa = None,
-    insecure_listen: Annotated[
-        bool,
-        typer.Option(
-            "--insecure-listen",
-            envvar="CONCORD_INSECURE_LISTEN",
-            help="Allow plain text on other than loopback addresses.",
-        ),
-    ] = False,
-    trusted_proxies: Annotated[
-        str,
-        typer.Option(
-            envvar="CONCORD_TRUSTED_PROXIES", help="Networks whose forwarding headers are believed, comma-separated."
-        ),
-    ] = "",
-    drain_seconds: Annotated[
-        float, typer.Option(envvar="CONCORD_DRAIN_SECONDS", help="How long running calls may take to finish.")
-    ] = 10.0,
+    insecure_listen: InsecureListen = False,
+    trusted_proxies: TrustedProxies = "",
+    drain_seconds: DrainSeconds = 10.0,
     organization_name: OrganizationName = DEFAULT_ORGANIZATION,
     owner_email: OwnerEmail = DEFAULT_OWNER,
-    log_level: Annotated[str, typer.Option(envvar="CONCORD_LOG_LEVEL")] = "info",
-    log_format: Annotated[str, typer.Option(envvar="CONCORD_LOG_FORMAT", help="console or json.")] = "console",
+    log_level: LogLevel = "info",
+    log_format: LogFormat = "console",
 ) -> None:
     """Serve the whole suite, or the named roles of it.
 
@@ -109,15 +87,7 @@ def serve(
     chosen = tuple(roles) if roles else ROLES
     directory = Path(tempfile.mkdtemp(prefix="concord-")) if ephemeral else data_dir
     try:
-        for role in chosen:
-            if role not in ROLES:
-                raise BadSetting(f"`{role}` is not one of {', '.join(ROLES)}")
-        if (tls_cert is None) != (tls_key is None):
-            raise BadSetting("--tls-cert and --tls-key go together")
-        if log_level.lower() not in LOG_LEVELS:
-            raise BadSetting(f"--log-level: `{log_level}` is not one of {', '.join(LOG_LEVELS)}")
-        if log_format not in LOG_FORMATS:
-            raise BadSetting(f"--log-format: `{log_format}` is not one of {', '.join(LOG_FORMATS)}")
+        _check_choices(chosen, tls_cert, tls_key, log_level, log_format)
         settings = Settings(
             siblings=siblings_from(),
             data_dir=directory,
@@ -144,6 +114,20 @@ def serve(
     finally:
         if ephemeral:
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def _check_choices(
+    roles: tuple[str, ...], tls_cert: Path | None, tls_key: Path | None, log_level: str, log_format: str
+) -> None:
+    for role in roles:
+        if role not in ROLES:
+            raise BadSetting(f"`{role}` is not one of {', '.join(ROLES)}")
+    if (tls_cert is None) != (tls_key is None):
+        raise BadSetting("--tls-cert and --tls-key go together")
+    if log_level.lower() not in LOG_LEVELS:
+        raise BadSetting(f"--log-level: `{log_level}` is not one of {', '.join(LOG_LEVELS)}")
+    if log_format not in LOG_FORMATS:
+        raise BadSetting(f"--log-format: `{log_format}` is not one of {', '.join(LOG_FORMATS)}")
 
 
 def _default_http(port: int | None) -> str:
