@@ -440,11 +440,11 @@ async def test_projects_and_limits_are_kept_for_each_organization(run: Run):
         store.remove_project(ORGANIZATION, PROJECT)
         store.remove_project(ORGANIZATION, PROJECT)
         store.put_limit(ORGANIZATION, "api_keys", 3)
-        store.put_limit(ORGANIZATION, "api_keys", -1)
-        limits = store.find_limit(ORGANIZATION, "api_keys"), store.find_limit(OTHER_ORGANIZATION, "api_keys")
+        store.put_limit(ORGANIZATION, "api_keys", None)
+        limits = store.find_limit(ORGANIZATION, "api_keys", 7), store.find_limit(OTHER_ORGANIZATION, "api_keys", 7)
         return known, store.has_project(ORGANIZATION, PROJECT), limits
 
-    assert await run(act) == ((True, False), False, (-1, None))
+    assert await run(act) == ((True, False), False, (None, 7))
 
 
 async def test_an_organizations_rules_are_read_as_stored(run: Run):

@@ -343,9 +343,9 @@ async def test_principals_projects_and_limits_are_kept_replaced_and_forgotten(bo
         return (
             store.find_principals(ORGANIZATION, [ref, a_user()]),
             store.find_projects(ORGANIZATION, [project, ids.new(str)]),
-            store.find_limit(ORGANIZATION, "groups"),
-            store.find_limit(ORGANIZATION, "other"),
-            store.find_limit(OTHER_ORGANIZATION, "groups"),
+            store.find_limit(ORGANIZATION, "groups", 7),
+            store.find_limit(ORGANIZATION, "other", 7),
+            store.find_limit(OTHER_ORGANIZATION, "groups", 7),
         )
 
     def forget(unit: Any) -> None:
@@ -353,10 +353,10 @@ async def test_principals_projects_and_limits_are_kept_replaced_and_forgotten(bo
         unit.store.delete_project(ORGANIZATION, project)
 
     await both.do(put)
-    assert await both.ask(look) == ({ref: Principal(ref, True)}, {project}, (None,), None, None)
+    assert await both.ask(look) == ({ref: Principal(ref, True)}, {project}, None, 7, 7)
 
     await both.do(forget)
-    assert await both.ask(look) == ({}, frozenset(), (None,), None, None)
+    assert await both.ask(look) == ({}, frozenset(), None, 7, 7)
 
 
 async def test_a_sweep_takes_everything_of_one_organization(both: Any) -> None:

@@ -12,18 +12,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from concord.kernel.errors import ConcordError, Reason, Unauthenticated
+from concord.kernel.errors import ConcordError, Invalid, NotFound, Reason, Unauthenticated
 from concord.kernel.feed.revision import encode_revisions
 from concord.kernel.principal import PrincipalKind, PrincipalRef, Reach, TargetClass, Verdict
 from concord.kernel.rpc.authentication import PassportSigner, ServiceTokens, mint_service_token
 from concord.kernel.rpc.call import Call
-from concord.kernel.rpc.metadata import on_behalf
-from concord.kernel.rpc.options import get_rules
 from concord.kernel.rpc.status import from_rpc_error
+from fakes import calling
 from kernel.rpc_fixtures import (
     ORGANIZATION,
     OWNER_ID,
-    SERVICE,
     THING_ID,
     TRANSPORTS,
     USER_ID,
@@ -350,14 +348,12 @@ async def test_a_passport_shown_inside_the_process_keeps_its_address():
 
 async def test_a_service_that_passes_its_caller_on_keeps_place_and_call_id(world):
     calls = observed(world)
-    first = Call(get_rules(f"/{SERVICE}/GetThing"))
-    first.call_id = "0123456789abcdef0123456789abcdef"
-    first.credential = world.token(caller_address="203.0.113.9")
-    first.operation = "a/B"
+    first = "0123456789abcdef0123456789abcdef"
+    passed_on = (("concord-service", world.service_token("identity")), ("concord-call-id", first))
 
-    await world.stub.GetThing(GetThingRequest(), metadata=on_behalf(first, world.service_token("identity")))
+    await world.stub.GetThing(GetThingRequest(), metadata=world.as_user(*passed_on, caller_address="203.0.113.9"))
 
-    assert (calls[0].call_id, calls[0].address, calls[0].operation) == (first.call_id, "203.0.113.9", "a/B")
+    assert (calls[0].call_id, calls[0].address) == (first, "203.0.113.9")
     assert calls[0].author.principal == PrincipalRef(PrincipalKind.USER, USER_ID)
 
 
@@ -485,6 +481,28 @@ async def test_a_caller_in_no_organization_cannot_use_one(world):
     refusal = await refusal_of(world.stub.GetThing(GetThingRequest(), metadata=world.as_role("identity")))
 
     assert refusal.reason is Reason.PERMISSION_DENIED
+
+
+@pytest.mark.parametrize("requested", ["", ORGANIZATION, ORGANIZATION.upper()])
+def test_a_request_may_name_the_callers_own_organization_or_none(requested):
+    with calling(organization_id=ORGANIZATION) as call:
+        assert call.own_organization(requested) == ORGANIZATION
+
+
+def test_a_request_that_names_another_organization_answers_as_if_there_were_none():
+    another = "0198f3a2-0000-7000-8000-00000000dead"
+
+    with calling(organization_id=ORGANIZATION) as call, pytest.raises(NotFound) as refusal:
+        call.own_organization(another)
+
+    assert (refusal.value.resource_type, refusal.value.resource_id) == ("organization", another)
+
+
+def test_a_request_that_names_no_uuid_as_its_organization_is_invalid():
+    with calling(organization_id=ORGANIZATION) as call, pytest.raises(Invalid) as refusal:
+        call.own_organization("nowhere")
+
+    assert [(each.field, each.rule) for each in refusal.value.violations] == [("organization_id", "uuid")]
 
 
 async def test_the_cache_of_passports_is_bounded(world):

@@ -8,7 +8,7 @@ from concord.audit import operations, wire
 from concord.audit.store import EVENT_ORDERS, Store
 from concord.audit.v1 import audit_event_pb2, audit_service_pb2
 from concord.audit.v1.audit_service_pb2_grpc import AuditServiceServicer
-from concord.kernel.errors import Denied, NotFound
+from concord.kernel.errors import Denied
 from concord.kernel.feed.consumer import Consumer
 from concord.kernel.rpc.call import Call
 from concord.kernel.units import Units
@@ -25,9 +25,7 @@ class AuditHandlers(AuditServiceServicer):
         self, request: audit_service_pb2.ListAuditEventsRequest, context: Any
     ) -> audit_service_pb2.ListAuditEventsResponse:
         call = Call.current()
-        organization_id = call.organization_id
-        if request.organization_id and request.organization_id.lower() != organization_id:
-            raise NotFound("organization", request.organization_id)
+        organization_id = call.own_organization(request.organization_id)
         criteria = wire.filter_from_wire(request)
         asked = audit_service_pb2.ListAuditEventsRequest()
         asked.CopyFrom(request)

@@ -12,7 +12,8 @@ from concord.identity.v1.application_pb2 import APPLICATION_STATE_SUSPENDED, App
 from concord.identity.v1.organization_pb2 import ORGANIZATION_STATE_SUSPENDED, Organization
 from concord.identity.v1.security_settings_pb2 import SecuritySettings
 from concord.identity.v1.user_pb2 import USER_STATE_SUSPENDED, User
-from concord.kernel.principal import PrincipalKind, PrincipalRef
+from concord.kernel.principal import PrincipalRef
+from concord.kernel.rpc.wire import principal_of_change
 from concord.kernel.units import Unit
 from concord.policy.v1.quota_pb2 import Quota
 
@@ -21,17 +22,11 @@ Credentials = Unit[CredentialStore]
 _USER: Final[Any] = User.DESCRIPTOR
 _APPLICATION: Final[Any] = Application.DESCRIPTOR
 
-_PRINCIPALS: Final = {
-    "user": PrincipalKind.USER,
-    "application": PrincipalKind.APPLICATION,
-    "device": PrincipalKind.DEVICE,
-}
-
 
 def apply_identity(unit: Credentials, event: ChangeEvent) -> None:
     """Follow principals, projects, organizations and their settings."""
-    if event.resource_type in _PRINCIPALS:
-        _follow_principal(unit, event)
+    if (principal := principal_of_change(event)) is not None:
+        _follow_principal(unit, event, principal)
     elif event.resource_type in _OTHERS:
         _OTHERS[event.resource_type](unit, event)
 
@@ -40,11 +35,10 @@ def apply_policy(unit: Credentials, event: ChangeEvent) -> None:
     """Follow quotas."""
     quota = Quota()
     if event.type == "quota.set" and event.after.Unpack(quota):
-        unit.store.put_limit(unit.organization_id, quota.name, -1 if quota.unlimited else quota.limit)
+        unit.store.put_limit(unit.organization_id, quota.name, None if quota.unlimited else quota.limit)
 
 
-def _follow_principal(unit: Credentials, event: ChangeEvent) -> None:
-    principal = PrincipalRef(_PRINCIPALS[event.resource_type], event.resource_id)
+def _follow_principal(unit: Credentials, event: ChangeEvent, principal: PrincipalRef) -> None:
     if event.type.endswith(".deleted"):
         end_principal(unit, principal)
         return

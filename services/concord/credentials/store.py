@@ -247,11 +247,11 @@ class Replicas(Protocol):
     def remove_project(self, organization_id: OrganizationId, project_id: str) -> None:
         """Forget a project; an unknown one is ignored."""
 
-    def find_limit(self, organization_id: OrganizationId, name: str) -> int | None:
-        """Return the limit an organization was given for a quota, -1 for unlimited, None where the default holds."""
+    def find_limit(self, organization_id: OrganizationId, name: str, default: int) -> int | None:
+        """Return the limit an organization was given for a quota, the default where none was; None is unlimited."""
 
-    def put_limit(self, organization_id: OrganizationId, name: str, limit: int) -> None:
-        """Store a limit in place of the one before; -1 is unlimited."""
+    def put_limit(self, organization_id: OrganizationId, name: str, limit: int | None) -> None:
+        """Store a limit in place of the one before; None is unlimited."""
 
 
 class CredentialStore(Directory, ApiKeys, Sessions, Passwords, Clients, Replicas, Protocol):

@@ -1,7 +1,5 @@
 """What other services' changes mean here: principals come and go, organizations are born and end."""
 
-from typing import Final
-
 from concord.common.v1.change_pb2 import ChangeEvent
 from concord.groups.model import Container, ContainerKind, Principal
 from concord.groups.operations.groups import end_memberships, keep_new_group
@@ -10,14 +8,9 @@ from concord.groups.supplied import birth_groups
 from concord.identity.v1.organization_pb2 import Organization
 from concord.identity.v1.user_pb2 import USER_KIND_CUSTOMER, User
 from concord.kernel.principal import PrincipalKind, PrincipalRef
+from concord.kernel.rpc.wire import principal_of_change
 from concord.kernel.units import Unit
 from concord.policy.v1.quota_pb2 import Quota
-
-_PRINCIPALS: Final = {
-    "user": PrincipalKind.USER,
-    "application": PrincipalKind.APPLICATION,
-    "device": PrincipalKind.DEVICE,
-}
 
 
 def apply_identity(unit: Unit[Store], event: ChangeEvent) -> None:
@@ -28,8 +21,8 @@ def apply_identity(unit: Unit[Store], event: ChangeEvent) -> None:
         unit.store.sweep(unit.organization_id)
     elif event.resource_type == "project":
         _follow_project(unit, event)
-    elif event.resource_type in _PRINCIPALS:
-        _follow_principal(unit, event)
+    elif (principal := principal_of_change(event)) is not None:
+        _follow_principal(unit, event, principal)
 
 
 def apply_policy(unit: Unit[Store], event: ChangeEvent) -> None:
@@ -57,8 +50,7 @@ def _follow_project(unit: Unit[Store], event: ChangeEvent) -> None:
         unit.store.put_project(unit.organization_id, event.resource_id)
 
 
-def _follow_principal(unit: Unit[Store], event: ChangeEvent) -> None:
-    ref = PrincipalRef(_PRINCIPALS[event.resource_type], event.resource_id)
+def _follow_principal(unit: Unit[Store], event: ChangeEvent, ref: PrincipalRef) -> None:
     if event.type == f"{event.resource_type}.deleted":
         end_memberships(unit, unit.store.memberships_of(unit.organization_id, ref))
         unit.store.delete_principal(unit.organization_id, ref)

@@ -10,8 +10,7 @@ from concord.groups.store import GROUP_ORDERS, MEMBERSHIP_ORDERS, Store
 from concord.groups.v1 import group_pb2, group_service_pb2, membership_pb2, membership_service_pb2
 from concord.groups.v1.group_service_pb2_grpc import GroupServiceServicer
 from concord.groups.v1.membership_service_pb2_grpc import MembershipServiceServicer
-from concord.kernel.errors import Denied, Invalid, NotFound, Violation
-from concord.kernel.ids import OrganizationId
+from concord.kernel.errors import Denied, Invalid, Violation
 from concord.kernel.principal import PrincipalRef, TargetClass
 from concord.kernel.rpc.call import Call
 from concord.kernel.units import Units
@@ -27,7 +26,7 @@ class GroupHandlers(GroupServiceServicer):
         self._units = units
 
     async def CreateGroup(self, request: group_service_pb2.CreateGroupRequest, context: Any) -> group_pb2.Group:
-        _own_organization(request.organization_id)
+        Call.current().own_organization(request.organization_id)
         _require_everything()
         draft = wire.draft_from_wire(request.group)
         check_draft(draft)
@@ -45,7 +44,7 @@ class GroupHandlers(GroupServiceServicer):
     async def ListGroups(
         self, request: group_service_pb2.ListGroupsRequest, context: Any
     ) -> group_service_pb2.ListGroupsResponse:
-        organization_id = _own_organization(request.organization_id)
+        organization_id = Call.current().own_organization(request.organization_id)
         criteria = wire.group_filter_from_wire(request)
         _require_targets(criteria.holds)
         page = self._units.page_request(
@@ -197,13 +196,6 @@ class MembershipHandlers(MembershipServiceServicer):
             next_page_token=found.next_page_token,
             total_size=found.total_size,
         )
-
-
-def _own_organization(named: str) -> OrganizationId:
-    organization_id = Call.current().organization_id
-    if named and named.lower() != organization_id:
-        raise NotFound("organization", named)
-    return organization_id
 
 
 def _require_everything() -> None:

@@ -129,11 +129,11 @@ class ReplicaStore(Protocol):
     def delete_project(self, organization_id: OrganizationId, project_id: str) -> None:
         """Forget a project; an unknown one is passed over."""
 
-    def find_limit(self, organization_id: OrganizationId, quota: str) -> tuple[int | None] | None:
-        """Return what was set for the quota, in a tuple (holding None for unlimited); None when nothing was."""
+    def find_limit(self, organization_id: OrganizationId, quota: str, default: int) -> int | None:
+        """Return what was set for the quota, the default when nothing was; None is unlimited."""
 
     def put_limit(self, organization_id: OrganizationId, quota: str, limit: int | None) -> None:
-        """Keep what was set for the quota; None means unlimited."""
+        """Keep what was set for the quota; None is unlimited."""
 
     def sweep(self, organization_id: OrganizationId) -> None:
         """Remove everything of an organization."""

@@ -10,7 +10,6 @@ from typing import Any, Final, TextIO
 import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 BLOT: Final = "…"
@@ -144,10 +143,6 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Give the numbers to the registry."""
         yield GaugeMetricFamily("concord_rpc_in_flight", "Calls being served.", value=self.in_flight)
-
-    def render(self) -> bytes:
-        """Return all metrics in the text format that Prometheus reads."""
-        return generate_latest(self.registry)
 
 
 def _hidden(value: Any) -> Any:

@@ -16,7 +16,7 @@ from concord.identity.v1.project_pb2 import Project
 from concord.identity.v1.user_pb2 import User, UserKind, UserState
 from concord.kernel.ids import GroupId, OrganizationId, ProjectId, UserId
 from concord.kernel.principal import PrincipalKind, PrincipalRef
-from concord.kernel.rpc.wire import instant_from_wire, principal_from_wire
+from concord.kernel.rpc.wire import instant_from_wire, principal_from_wire, principal_of_change
 from concord.kernel.units import Unit
 from concord.policy.model import (
     EndedCredential,
@@ -51,8 +51,9 @@ def apply_identity(unit: Unit[PolicyStore], event: ChangeEvent) -> None:
             _apply_organization(unit, event)
         case "project":
             _apply_project(unit, event)
-        case "user" | "application" | "device":
-            _apply_principal(unit, event)
+        case _:
+            if (principal := principal_of_change(event)) is not None:
+                _apply_principal(unit, event, principal)
 
 
 def apply_groups(unit: Unit[PolicyStore], event: ChangeEvent) -> None:
@@ -154,8 +155,7 @@ def _apply_project(unit: Unit[PolicyStore], event: ChangeEvent) -> None:
         unit.store.put_project(unit.organization_id, project_id, project.name)
 
 
-def _apply_principal(unit: Unit[PolicyStore], event: ChangeEvent) -> None:
-    ref = PrincipalRef(PrincipalKind(event.resource_type), event.resource_id)
+def _apply_principal(unit: Unit[PolicyStore], event: ChangeEvent, ref: PrincipalRef) -> None:
     if event.type.endswith(".deleted"):
         unit.store.delete_principal(unit.organization_id, ref)
         orphan_policies(unit, Subject.of(ref))

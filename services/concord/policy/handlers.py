@@ -8,7 +8,6 @@ from google.protobuf.empty_pb2 import Empty
 from concord.common.v1.authorization_service_pb2 import AuthorizeRequest, AuthorizeResponse
 from concord.common.v1.authorization_service_pb2_grpc import AuthorizationServiceServicer
 from concord.kernel import ids
-from concord.kernel.errors import NotFound
 from concord.kernel.feed.revision import encode_revisions
 from concord.kernel.ids import OrganizationId, PolicyId
 from concord.kernel.rpc.call import Call
@@ -90,7 +89,7 @@ class RoleHandlers(RoleServiceServicer):
     async def ListRoles(
         self, request: role_service_pb2.ListRolesRequest, context: Any
     ) -> role_service_pb2.ListRolesResponse:
-        organization_id = _own_organization(request.organization_id)
+        organization_id = Call.current().own_organization(request.organization_id)
         page = self._units.page_request(
             request, orders=("name",), default_order="name", organization_id=organization_id
         )
@@ -114,7 +113,7 @@ class QuotaHandlers(QuotaServiceServicer):
     async def ListQuotas(
         self, request: quota_service_pb2.ListQuotasRequest, context: Any
     ) -> quota_service_pb2.ListQuotasResponse:
-        organization_id = _own_organization(request.organization_id)
+        organization_id = Call.current().own_organization(request.organization_id)
         page = self._units.page_request(
             request, orders=("name",), default_order="name", organization_id=organization_id
         )
@@ -151,7 +150,7 @@ class PolicyHandlers(PolicyServiceServicer):
         self._units = units
 
     async def CreatePolicy(self, request: policy_service_pb2.CreatePolicyRequest, context: Any) -> policy_pb2.Policy:
-        _own_organization(request.organization_id)
+        Call.current().own_organization(request.organization_id)
         draft = wire.draft_from_wire(request.policy)
         return await self._units.write(
             request,
@@ -168,7 +167,7 @@ class PolicyHandlers(PolicyServiceServicer):
     async def ListPolicies(
         self, request: policy_service_pb2.ListPoliciesRequest, context: Any
     ) -> policy_service_pb2.ListPoliciesResponse:
-        organization_id = _own_organization(request.organization_id)
+        organization_id = Call.current().own_organization(request.organization_id)
         wanted = wire.policy_filter_from_wire(request)
         page = self._units.page_request(
             request, orders=POLICY_ORDERS, default_order="create_time", organization_id=organization_id
@@ -235,14 +234,6 @@ class PolicyHandlers(PolicyServiceServicer):
 def _policy_id(text: str, field: str = "id") -> PolicyId:
     policy_id: PolicyId = ids.parse(PolicyId, text, field)
     return policy_id
-
-
-def _own_organization(asked: str) -> OrganizationId:
-    """Return the caller's organization; any other answers as an unknown one."""
-    own = Call.current().organization_id
-    if asked and asked.lower() != own:
-        raise NotFound("organization", asked)
-    return own
 
 
 def _sources(subject: Subject) -> tuple[str, ...]:

@@ -1,24 +1,14 @@
-"""What the decision about a call means for credentials: which organization, and whose things."""
+"""What the decision about a call means for credentials: whose things."""
 
 from typing import Final
 
 from concord.credentials.model import Sight
-from concord.kernel import ids
-from concord.kernel.errors import Denied, NotFound
-from concord.kernel.ids import OrganizationId
+from concord.kernel.errors import Denied
 from concord.kernel.principal import PrincipalKind, PrincipalRef, TargetClass
 from concord.kernel.rpc.call import Call
 
 # Principals and projects are identity's: one that is unknown here may be on its way.
 AWAITS: Final = ("identity",)
-
-
-def own_organization(organization_id: str) -> OrganizationId:
-    """Return the caller's organization; naming another one answers as an unknown one would."""
-    own = Call.current().organization_id
-    if organization_id and ids.parse(OrganizationId, organization_id, "organization_id") != own:
-        raise NotFound("organization", organization_id)
-    return own
 
 
 def require_everything() -> None:

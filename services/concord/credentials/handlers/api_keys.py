@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from concord.credentials.handlers.access import AWAITS, own_organization, require_everything, sight, within_ceiling
+from concord.credentials.handlers.access import AWAITS, require_everything, sight, within_ceiling
 from concord.credentials.operations import api_keys
 from concord.credentials.store import API_KEY_ORDERS, CredentialStore
 from concord.credentials.v1 import api_key_pb2, api_key_service_pb2
@@ -29,7 +29,7 @@ class ApiKeyHandlers(ApiKeyServiceServicer):
     async def CreateApiKey(
         self, request: api_key_service_pb2.CreateApiKeyRequest, context: Any
     ) -> api_key_service_pb2.CreateApiKeyResponse:
-        own_organization(request.organization_id)
+        Call.current().own_organization(request.organization_id)
         require_everything()
         wanted = wire.new_key_from_wire(request)
         wanted = replace(wanted, ceiling=within_ceiling(wanted.ceiling))
@@ -56,7 +56,7 @@ class ApiKeyHandlers(ApiKeyServiceServicer):
     async def ListApiKeys(
         self, request: api_key_service_pb2.ListApiKeysRequest, context: Any
     ) -> api_key_service_pb2.ListApiKeysResponse:
-        organization_id = own_organization(request.organization_id)
+        organization_id = Call.current().own_organization(request.organization_id)
         wanted = wire.filter_from_wire(request, self._clock.now(), sight())
         page = self._units.page_request(
             request, orders=API_KEY_ORDERS, default_order="create_time", organization_id=organization_id

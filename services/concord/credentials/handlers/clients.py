@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from concord.credentials.handlers.access import AWAITS, own_organization, require_everything, sight, within_ceiling
+from concord.credentials.handlers.access import AWAITS, require_everything, sight, within_ceiling
 from concord.credentials.operations import clients
 from concord.credentials.store import CLIENT_ORDERS, CredentialStore
 from concord.credentials.v1 import oauth_client_pb2, oauth_client_service_pb2
@@ -27,7 +27,7 @@ class OAuthClientHandlers(OAuthClientServiceServicer):
     async def CreateOAuthClient(
         self, request: oauth_client_service_pb2.CreateOAuthClientRequest, context: Any
     ) -> oauth_client_service_pb2.CreateOAuthClientResponse:
-        own_organization(request.organization_id)
+        Call.current().own_organization(request.organization_id)
         require_everything()
         wanted = wire.new_client_from_wire(request)
         wanted = replace(wanted, scopes=within_ceiling(wanted.scopes))
@@ -56,7 +56,7 @@ class OAuthClientHandlers(OAuthClientServiceServicer):
     async def ListOAuthClients(
         self, request: oauth_client_service_pb2.ListOAuthClientsRequest, context: Any
     ) -> oauth_client_service_pb2.ListOAuthClientsResponse:
-        organization_id = own_organization(request.organization_id)
+        organization_id = Call.current().own_organization(request.organization_id)
         wanted = wire.filter_from_wire(request, sight())
         page = self._units.page_request(
             request, orders=CLIENT_ORDERS, default_order="create_time", organization_id=organization_id

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from concord.credentials.handlers.access import AWAITS, own_organization, require_everything, sight
+from concord.credentials.handlers.access import AWAITS, require_everything, sight
 from concord.credentials.hashing import PasswordHasher
 from concord.credentials.model import judge_password
 from concord.credentials.operations.passwords import require_good_password, set_password
@@ -14,6 +14,7 @@ from concord.credentials.wire import passwords as wire
 from concord.credentials.wire.common import principal
 from concord.kernel import ids
 from concord.kernel.ids import UserId
+from concord.kernel.rpc.call import Call
 from concord.kernel.secret import Secret
 from concord.kernel.units import Units
 
@@ -66,7 +67,7 @@ class StatusHandlers(StatusServiceServicer):
     async def ListCredentialStatuses(
         self, request: status_service_pb2.ListCredentialStatusesRequest, context: Any
     ) -> status_service_pb2.ListCredentialStatusesResponse:
-        organization_id = own_organization(request.organization_id)
+        organization_id = Call.current().own_organization(request.organization_id)
         seen = sight()
         asked = [principal(each, f"principals[{at}]") for at, each in enumerate(request.principals)]
         wanted = dict.fromkeys(each for each in asked if seen.admits(each))

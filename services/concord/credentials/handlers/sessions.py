@@ -4,7 +4,7 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from concord.credentials.handlers.access import AWAITS, own_organization, require_everything, sight
+from concord.credentials.handlers.access import AWAITS, require_everything, sight
 from concord.credentials.model import SessionAt
 from concord.credentials.operations import sessions
 from concord.credentials.operations.authentication import examine_key, prove_key
@@ -59,7 +59,7 @@ class SessionHandlers(SessionServiceServicer):
     async def ListSessions(
         self, request: session_service_pb2.ListSessionsRequest, context: Any
     ) -> session_service_pb2.ListSessionsResponse:
-        organization_id = own_organization(request.organization_id)
+        organization_id = Call.current().own_organization(request.organization_id)
         now = self._clock.now()
         wanted = wire.filter_from_wire(request, now, sight())
         page = self._units.page_request(

@@ -21,10 +21,10 @@ from concord.credentials.model import (
 from concord.credentials.store import CredentialStore
 from concord.credentials.vault import Vault
 from concord.kernel import ids
-from concord.kernel.errors import Conflict, Invalid, NotFound, Precondition, QuotaExceeded, Reason, Violation
+from concord.kernel.errors import Conflict, Invalid, NotFound, Precondition, Reason, Violation
 from concord.kernel.ids import ApiKeyId, OrganizationId
 from concord.kernel.principal import PrincipalRef
-from concord.kernel.quotas import DEFAULT_LIMITS
+from concord.kernel.quotas import DEFAULT_LIMITS, require_room
 from concord.kernel.secret import Secret
 from concord.kernel.units import Change, Unit
 
@@ -85,7 +85,8 @@ def create_api_key(unit: Keys, wanted: NewApiKey, vault: Vault) -> CreatedApiKey
     require_principal(unit, wanted.bearer)
     unit.require_target(wanted.bearer)
     project_id = _resolve_project(unit, wanted.default_project_id)
-    _require_room(unit)
+    limit = unit.store.find_limit(unit.organization_id, QUOTA, DEFAULT_LIMITS[QUOTA])
+    require_room(QUOTA, limit, lambda: unit.store.count_keys(unit.organization_id))
 
     key = ApiKey(
         id=ids.new(ApiKeyId),
@@ -204,17 +205,6 @@ def _resolve_project(unit: Keys, project_id: str) -> str:
     if not unit.store.has_project(unit.organization_id, project_id):
         raise NotFound("project", project_id)
     return project_id
-
-
-def _require_room(unit: Keys) -> None:
-    limit = unit.store.find_limit(unit.organization_id, QUOTA)
-    if limit is None:
-        limit = DEFAULT_LIMITS[QUOTA]
-    if limit < 0:
-        return
-    current = unit.store.count_keys(unit.organization_id)
-    if current >= limit:
-        raise QuotaExceeded(QUOTA, limit, current)
 
 
 def _check_new_expiry(unit: Keys, expire_time: datetime | None) -> list[Violation]:

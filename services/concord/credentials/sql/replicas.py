@@ -41,6 +41,8 @@ _LIMIT: Final = select(quota.c.value).where(
     quota.c.organization_id == bindparam("org"), quota.c.name == bindparam("of")
 )
 _PUT_LIMIT: Final = upserts(quota)
+# The column takes no NULL.
+_UNLIMITED: Final = -1
 
 _FORGET: Final = [
     delete(table).where(table.c.organization_id == bindparam("org"))
@@ -112,10 +114,12 @@ class SqlReplicas(SqlPart):
     def remove_project(self, organization_id: OrganizationId, project_id: str) -> None:
         self._connection.execute(_REMOVE_PROJECT, {"org": organization_id, "which": project_id})
 
-    def find_limit(self, organization_id: OrganizationId, name: str) -> int | None:
+    def find_limit(self, organization_id: OrganizationId, name: str, default: int) -> int | None:
         limit: int | None = self._connection.execute(_LIMIT, {"org": organization_id, "of": name}).scalar()
-        return limit
+        if limit is None:
+            return default
+        return None if limit == _UNLIMITED else limit
 
-    def put_limit(self, organization_id: OrganizationId, name: str, limit: int) -> None:
-        row = {"organization_id": organization_id, "name": name, "value": limit}
+    def put_limit(self, organization_id: OrganizationId, name: str, limit: int | None) -> None:
+        row = {"organization_id": organization_id, "name": name, "value": _UNLIMITED if limit is None else limit}
         self._connection.execute(_PUT_LIMIT[self._connection.dialect], row)

@@ -23,14 +23,13 @@ from concord.kernel.errors import (
     Invalid,
     NotFound,
     Precondition,
-    QuotaExceeded,
     Reason,
     Violation,
 )
 from concord.kernel.ids import GroupId, OrganizationId
 from concord.kernel.paging import Page, PageRequest
 from concord.kernel.principal import PrincipalRef
-from concord.kernel.quotas import DEFAULT_LIMITS
+from concord.kernel.quotas import DEFAULT_LIMITS, require_room
 from concord.kernel.units import Change, Unit
 
 QUOTA = "groups"
@@ -55,7 +54,8 @@ def list_groups(store: Store, organization_id: OrganizationId, criteria: GroupFi
 
 def create_group(unit: Unit[Store], draft: GroupDraft, unique_within: UniqueWithin) -> Group:
     """Make a group without members."""
-    _require_room(unit)
+    limit = unit.store.find_limit(unit.organization_id, QUOTA, DEFAULT_LIMITS[QUOTA])
+    require_room(QUOTA, limit, lambda: unit.store.count_made_groups(unit.organization_id))
     group = _born(unit, ids.new(GroupId), draft)
     _require_divisions(group)
     if group.parent_group_id is not None:
@@ -193,16 +193,6 @@ def _in_use(group: Group, relation: str) -> Precondition:
 def _require_etag(group: Group, etag: str) -> None:
     if etag and etag != group.etag:
         raise Conflict("group", group.id)
-
-
-def _require_room(unit: Unit[Store]) -> None:
-    told = unit.store.find_limit(unit.organization_id, QUOTA)
-    limit = DEFAULT_LIMITS[QUOTA] if told is None else told[0]
-    if limit is None:
-        return
-    current = unit.store.count_made_groups(unit.organization_id)
-    if current >= limit:
-        raise QuotaExceeded(QUOTA, limit, current)
 
 
 def _require_divisions(group: Group) -> None:

@@ -75,9 +75,12 @@ class SqlReplicas(Part):
     def delete_project(self, organization_id: OrganizationId, project_id: str) -> None:
         self._connection.execute(_DELETE_PROJECT, {"organization": organization_id, "at_id": project_id})
 
-    def find_limit(self, organization_id: OrganizationId, quota: str) -> tuple[int | None] | None:
+    def find_limit(self, organization_id: OrganizationId, quota: str, default: int) -> int | None:
         row = self._connection.execute(_FIND_LIMIT, {"organization": organization_id, "name": quota}).one_or_none()
-        return None if row is None else (row.value,)
+        if row is None:
+            return default
+        limit: int | None = row.value
+        return limit
 
     def put_limit(self, organization_id: OrganizationId, quota: str, limit: int | None) -> None:
         row = {"organization_id": organization_id, "name": quota, "value": limit}

@@ -6,7 +6,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from concord.identity import wire
 from concord.identity.drafts import ALL_APPLICATION_FIELDS
-from concord.identity.handlers.unpack import chosen_ids, flag, own_organization, searched, sight
+from concord.identity.handlers.unpack import chosen_ids, flag, searched, sight
 from concord.identity.operations import applications
 from concord.identity.store import ApplicationFilter, IdentityStore
 from concord.identity.v1.application_pb2 import Application
@@ -21,6 +21,7 @@ from concord.identity.v1.application_service_pb2 import (
 from concord.identity.v1.application_service_pb2_grpc import ApplicationServiceServicer
 from concord.kernel import ids
 from concord.kernel.ids import ApplicationId
+from concord.kernel.rpc.call import Call
 from concord.kernel.units import Units
 
 _ORDERS = ("create_time", "update_time", "name", "folded_name")
@@ -34,7 +35,7 @@ class ApplicationServicer(ApplicationServiceServicer):
 
     async def CreateApplication(self, request: CreateApplicationRequest, context: Any) -> Application:
         """Create an application."""
-        own_organization(request.organization_id)
+        Call.current().own_organization(request.organization_id)
         return await self._units.write(
             request,
             lambda unit: applications.create_application(unit, wire.application_draft(request.application)),
@@ -43,13 +44,13 @@ class ApplicationServicer(ApplicationServiceServicer):
     async def GetApplication(self, request: GetApplicationRequest, context: Any) -> Application:
         """Return one application."""
         application_id = ids.parse(ApplicationId, request.id, "id")
-        own, seen = own_organization(), sight()
+        own, seen = Call.current().organization_id, sight()
         found = await self._units.look(lambda store: applications.get_application(store, own, application_id, seen))
         return wire.application_to_wire(found)
 
     async def ListApplications(self, request: ListApplicationsRequest, context: Any) -> ListApplicationsResponse:
         """Return one page of applications."""
-        own, seen = own_organization(request.organization_id), sight()
+        own, seen = Call.current().own_organization(request.organization_id), sight()
         page = self._units.page_request(request, orders=_ORDERS, default_order="create_time")
         chosen = _filter(request)
         found = await self._units.read(lambda store: applications.list_applications(store, own, chosen, page, seen))

@@ -4,7 +4,7 @@ from typing import Any
 
 from concord.identity import wire
 from concord.identity.drafts import ALL_ORGANIZATION_FIELDS
-from concord.identity.handlers.unpack import own_organization, searched
+from concord.identity.handlers.unpack import searched
 from concord.identity.model import DirectoryKind
 from concord.identity.operations import organizations
 from concord.identity.store import IdentityStore
@@ -44,7 +44,7 @@ class OrganizationServicer(OrganizationServiceServicer):
 
     async def GetOrganization(self, request: GetOrganizationRequest, context: Any) -> Organization:
         """Return the caller's organization."""
-        own, asked = own_organization(), _asked(request)
+        own, asked = Call.current().organization_id, _asked(request)
         # By a name it takes two statements: whose name it is, and the organization.
         read = self._units.read if isinstance(asked, tuple) else self._units.look
         found = await read(lambda store: organizations.get_organization(store, own, asked))
@@ -53,7 +53,7 @@ class OrganizationServicer(OrganizationServiceServicer):
     async def UpdateOrganization(self, request: UpdateOrganizationRequest, context: Any) -> Organization:
         """Change the caller's organization."""
         message = request.organization
-        own = own_organization()
+        own = Call.current().organization_id
         if message.id and ids.parse(OrganizationId, message.id, "organization.id") != own:
             raise NotFound("organization", message.id)
         fields = wire.chosen_fields(message, request.update_mask, ALL_ORGANIZATION_FIELDS)

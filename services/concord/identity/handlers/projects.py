@@ -6,7 +6,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from concord.identity import wire
 from concord.identity.drafts import ALL_PROJECT_FIELDS
-from concord.identity.handlers.unpack import chosen_ids, own_organization, searched, sight
+from concord.identity.handlers.unpack import chosen_ids, searched, sight
 from concord.identity.operations import projects
 from concord.identity.store import IdentityStore, ProjectFilter
 from concord.identity.v1.project_pb2 import Project
@@ -21,6 +21,7 @@ from concord.identity.v1.project_service_pb2 import (
 from concord.identity.v1.project_service_pb2_grpc import ProjectServiceServicer
 from concord.kernel import ids
 from concord.kernel.ids import ProjectId
+from concord.kernel.rpc.call import Call
 from concord.kernel.units import Units
 
 _ORDERS = ("create_time", "update_time", "name", "folded_name")
@@ -34,7 +35,7 @@ class ProjectServicer(ProjectServiceServicer):
 
     async def CreateProject(self, request: CreateProjectRequest, context: Any) -> Project:
         """Create a project."""
-        own_organization(request.organization_id)
+        Call.current().own_organization(request.organization_id)
         return await self._units.write(
             request,
             lambda unit: projects.create_project(unit, wire.project_draft(request.project)),
@@ -44,13 +45,13 @@ class ProjectServicer(ProjectServiceServicer):
     async def GetProject(self, request: GetProjectRequest, context: Any) -> Project:
         """Return one project."""
         project_id = ids.parse(ProjectId, request.id, "id")
-        own, seen = own_organization(), sight()
+        own, seen = Call.current().organization_id, sight()
         found = await self._units.look(lambda store: projects.get_project(store, own, project_id, seen))
         return wire.project_to_wire(found)
 
     async def ListProjects(self, request: ListProjectsRequest, context: Any) -> ListProjectsResponse:
         """Return one page of projects."""
-        own, seen = own_organization(request.organization_id), sight()
+        own, seen = Call.current().own_organization(request.organization_id), sight()
         page = self._units.page_request(request, orders=_ORDERS, default_order="create_time")
         chosen = _filter(request)
         found = await self._units.read(lambda store: projects.list_projects(store, own, chosen, page, seen))

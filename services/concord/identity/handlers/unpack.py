@@ -6,17 +6,8 @@ from typing import Any
 from concord.identity import rules
 from concord.identity.operations.access import Sight
 from concord.kernel import ids
-from concord.kernel.errors import Invalid, NotFound, Violation
-from concord.kernel.ids import OrganizationId
+from concord.kernel.errors import Invalid, Violation
 from concord.kernel.rpc.call import Call
-
-
-def own_organization(asked: str = "") -> OrganizationId:
-    """Return the caller's organization. Asked for another one, it is as unknown as one that does not exist."""
-    own = Call.current().organization_id
-    if asked and ids.parse(OrganizationId, asked, "organization_id") != own:
-        raise NotFound("organization", asked)
-    return own
 
 
 def sight() -> Sight:

@@ -6,7 +6,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from concord.identity import rules, wire
 from concord.identity.drafts import ALL_USER_FIELDS, UserLocator
-from concord.identity.handlers.unpack import chosen_ids, flag, own_organization, searched, sight
+from concord.identity.handlers.unpack import chosen_ids, flag, searched, sight
 from concord.identity.operations import users
 from concord.identity.store import IdentityStore, UserFilter
 from concord.identity.v1.user_pb2 import User
@@ -24,6 +24,7 @@ from concord.identity.v1.user_service_pb2_grpc import UserServiceServicer
 from concord.kernel import ids
 from concord.kernel.errors import Invalid, Violation
 from concord.kernel.ids import UserId
+from concord.kernel.rpc.call import Call
 from concord.kernel.units import Units
 
 _ORDERS = (
@@ -44,7 +45,7 @@ class UserServicer(UserServiceServicer):
 
     async def CreateUser(self, request: CreateUserRequest, context: Any) -> User:
         """Create a user."""
-        own_organization(request.organization_id)
+        Call.current().own_organization(request.organization_id)
         return await self._units.write(
             request,
             lambda unit: users.create_user(unit, wire.user_draft(request.user)),
@@ -53,7 +54,7 @@ class UserServicer(UserServiceServicer):
 
     async def GetUser(self, request: GetUserRequest, context: Any) -> User:
         """Return one user."""
-        own, seen, locator = own_organization(), sight(), _locator(request)
+        own, seen, locator = Call.current().organization_id, sight(), _locator(request)
         # An address is looked for among staff, then among customers.
         read = self._units.read if locator.primary_email else self._units.look
         found = await read(lambda store: users.get_user(store, own, locator, seen))
@@ -61,7 +62,7 @@ class UserServicer(UserServiceServicer):
 
     async def ListUsers(self, request: ListUsersRequest, context: Any) -> ListUsersResponse:
         """Return one page of users."""
-        own, seen = own_organization(request.organization_id), sight()
+        own, seen = Call.current().own_organization(request.organization_id), sight()
         page = self._units.page_request(request, orders=_ORDERS, default_order="create_time")
         chosen = _filter(request)
         found = await self._units.read(lambda store: users.list_users(store, own, chosen, page, seen))

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from concord.identity.store import IdentityStore
-from concord.kernel.errors import Denied, QuotaExceeded
+from concord.kernel.errors import Denied
 from concord.kernel.ids import OrganizationId
 from concord.kernel.principal import PrincipalKind, PrincipalRef, Reach, TargetClass
-from concord.kernel.quotas import DEFAULT_LIMITS
+from concord.kernel.quotas import DEFAULT_LIMITS, require_room
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,7 @@ def require_everything(reach: Reach, permission: str) -> None:
 def check_quota(
     store: IdentityStore, organization_id: OrganizationId, name: str, count: Callable[[OrganizationId], int]
 ) -> None:
-    """Raise QuotaExceeded when there is no room for one more.
-
-    Called in the write's own unit, and units of one organization never overlap: parallel
-    creations cannot pass the limit together.
-    """
+    """Raise QuotaExceeded when the organization has no room for one more."""
     quota = store.quotas.find(organization_id, name)
     limit = DEFAULT_LIMITS[name] if quota is None else quota.limit
-    if limit is None:
-        return
-    current = count(organization_id)
-    if current >= limit:
-        raise QuotaExceeded(name, limit, current)
+    require_room(name, limit, lambda: count(organization_id))

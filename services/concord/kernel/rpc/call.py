@@ -6,7 +6,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Final
 
-from concord.kernel.errors import Denied, Reason, Unauthenticated
+from concord.kernel import ids
+from concord.kernel.errors import Denied, NotFound, Reason, Unauthenticated
 from concord.kernel.ids import OrganizationId
 from concord.kernel.principal import Author, Passport, PrincipalKind, PrincipalRef, Reach, TargetClass, Verdict
 from concord.kernel.rpc.options import MethodRules
@@ -58,6 +59,16 @@ class Call:
         if organization_id is None:
             raise Denied(self.method.permission, message="the caller acts in no organization")
         return organization_id
+
+    def own_organization(self, requested: str) -> OrganizationId:
+        """Return the caller's organization, whether the request names it or leaves it out.
+
+        Another organization is as unknown to the caller as one that does not exist.
+        """
+        own = self.organization_id
+        if requested and ids.parse(OrganizationId, requested, "organization_id") != own:
+            raise NotFound("organization", requested)
+        return own
 
     @property
     def reach(self) -> Reach:

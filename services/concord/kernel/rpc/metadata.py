@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from concord.kernel.feed.revision import REVISION
-from concord.kernel.rpc.call import Call
 
 AUTHORIZATION: Final = "authorization"
 OPERATION: Final = "concord-operation"
@@ -71,13 +70,3 @@ def as_service(token: str, call_id: str = "") -> Pairs:
     """Return the metadata of a call that one of the suite's processes makes for itself."""
     pairs = ((AUTHORIZATION, f"Bearer {token}"),)
     return (*pairs, (CALL_ID, call_id)) if call_id else pairs
-
-
-def on_behalf(call: Call, service_token: str) -> Pairs:
-    """Return the metadata of a call made with the caller's own identity while serving this call."""
-    pairs = [(SERVICE, service_token), (CALL_ID, call.call_id)]
-    if call.credential:
-        pairs.append((AUTHORIZATION, f"Bearer {call.credential}"))
-    if call.operation:
-        pairs.append((OPERATION, call.operation))
-    return tuple(pairs)

@@ -1,12 +1,11 @@
 """What the contract says about each rpc, read once from the descriptors at start."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from google.protobuf import descriptor_pool, message_factory
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from concord.common.v1 import options_pb2
@@ -89,11 +88,6 @@ def get_rules(path: str) -> MethodRules:
     if rules is None:
         raise LookupError(f"no contract knows the rpc `{path}`")
     return rules
-
-
-def service_rules(descriptor: ServiceDescriptor) -> Iterable[MethodRules]:
-    """Return the rules of all rpcs of one service, in the order of the contract."""
-    return [read_rules(method) for method in descriptor.methods]
 
 
 def read_rules(method: MethodDescriptor) -> MethodRules:

@@ -27,6 +27,12 @@ _KINDS: Final = {
     PrincipalKind.SERVICE: principal_pb2.PRINCIPAL_KIND_SERVICE,
 }
 _KINDS_BACK: Final = {number: kind for kind, number in _KINDS.items()}
+# The processes of the suite are principals that no change is about.
+_KINDS_BY_RESOURCE_TYPE: Final = {
+    "user": PrincipalKind.USER,
+    "application": PrincipalKind.APPLICATION,
+    "device": PrincipalKind.DEVICE,
+}
 _CLASSES: Final = {
     TargetClass.ANY: options_pb2.TARGET_CLASS_UNSPECIFIED,
     TargetClass.OWN: options_pb2.TARGET_CLASS_OWN,
@@ -46,6 +52,12 @@ def principal_from_wire(message: principal_pb2.PrincipalRef) -> PrincipalRef | N
     if not message.id:
         return None
     return PrincipalRef(_KINDS_BACK.get(message.kind, PrincipalKind.USER), message.id)
+
+
+def principal_of_change(event: change_pb2.ChangeEvent) -> PrincipalRef | None:
+    """Return the principal that a change is about; None when it is about something else."""
+    kind = _KINDS_BY_RESOURCE_TYPE.get(event.resource_type)
+    return None if kind is None else PrincipalRef(kind, event.resource_id)
 
 
 def instant_to_wire(instant: datetime) -> Timestamp:

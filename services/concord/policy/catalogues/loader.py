@@ -119,7 +119,6 @@ class Catalogue:
         self._roles = tuple(roles)
         self._birth_policies = tuple(birth_policies)
         self._by_name = {role.name: role for role in self._roles}
-        self._by_id = {role.id: role for role in self._roles}
         self._operations = {operation.name: operation for operation in operations}
         self._by_rpc: dict[str, list[Operation]] = {}
         for operation in operations:
@@ -129,14 +128,6 @@ class Catalogue:
     def roles(self) -> tuple[SuppliedRole, ...]:
         """Return all supplied roles, by name."""
         return self._roles
-
-    def role_by_name(self, name: str) -> SuppliedRole | None:
-        """Return the supplied role of this name, if there is one."""
-        return self._by_name.get(name)
-
-    def role_by_id(self, role_id: str) -> SuppliedRole | None:
-        """Return the supplied role of this id, if there is one."""
-        return self._by_id.get(RoleId(role_id))
 
     def find_role(self, name: str) -> RoleView | None:
         """Return a role in the form that languages look it up."""

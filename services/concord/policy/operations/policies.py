@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from concord.kernel import ids
-from concord.kernel.errors import Conflict, Invalid, NotFound, Precondition, QuotaExceeded, Reason, Violation
+from concord.kernel.errors import Conflict, Invalid, NotFound, Precondition, Reason, Violation
 from concord.kernel.ids import GroupId, OrganizationId, PolicyId, ProjectId, StatementId
 from concord.kernel.paging import Page, PageRequest
+from concord.kernel.quotas import require_room
 from concord.kernel.units import Change, Unit
 from concord.policy.compiling import check_statements
 from concord.policy.languages import get_language
@@ -62,9 +63,7 @@ def create_policy(unit: Unit[PolicyStore], draft: Draft) -> Policy:
     statements = _said(draft.language, draft.document, draft.statements)
     statements = _checked(store, organization_id, draft.language, statements)
     require_subject(store, organization_id, draft.subject)
-    limit, current = limit_of(store, organization_id, QUOTA), store.count_policies(organization_id)
-    if limit is not None and current >= limit:
-        raise QuotaExceeded(QUOTA, limit, current)
+    require_room(QUOTA, limit_of(store, organization_id, QUOTA), lambda: store.count_policies(organization_id))
     policy = Policy(
         id=ids.new(PolicyId),
         organization_id=organization_id,
