@@ -49,8 +49,10 @@ def _open(
     loop: asyncio.AbstractEventLoop,
 ) -> "SqliteDatabase":
     lock = FileLock(path.with_name(path.name + ".lock"))
-    writer = _engine(path, read_only=False, synchronous="OFF" if settings.ephemeral else "FULL").connect()
+    engine = _engine(path, read_only=False, synchronous="OFF" if settings.ephemeral else "FULL")
     with lock.held():
+        # Two that turn on WAL at once are in each other's way, and SQLite does not wait for that.
+        writer = engine.connect()
         migrate(writer, metadata, migrations, begin="BEGIN IMMEDIATE")
     reader = _engine(path, read_only=True, synchronous="FULL").connect()
     return SqliteDatabase(writer, reader, lock, loop, settings.queue_limit)

@@ -106,7 +106,6 @@ class Authentication:
                 # What is no signed token is remembered together with the place where it was shown.
                 key = hash_of(header) if header.count(".") == _DOTS else hash_of(header, call.address, call.agent)
                 verified = recall(key) or await self._verify(header, call, key)
-                call.credential = verified.token
                 passport = call.passport = verified.passport
                 if passport.is_service:
                     hop = passport.principal.id
@@ -123,13 +122,13 @@ class Authentication:
         return authenticated
 
     async def _forwarder(self, token: str) -> Verified:
-        return Verified(await self._verifier.verify(token), token)
+        return Verified(await self._verifier.verify(token))
 
     async def _verify(self, header: str, call: Call, key: bytes) -> Verified:
         credential = _parse(header)
         token = credential.secret.reveal()
         if not credential.access_id and token_type(token) in (PASSPORT_TYPE, SERVICE_TYPE):
-            verified = Verified(await self._verifier.verify(token), token)
+            verified = Verified(await self._verifier.verify(token))
             self._verifier.remember(key, verified)
             return verified
         # The answer depends on where the credential is shown, so what is remembered does too, whatever its look.
@@ -140,7 +139,7 @@ class Authentication:
         if self.authenticator is None:
             raise Unauthenticated(Reason.CREDENTIAL_INVALID)
         passport = await self.authenticator.authenticate(credential, call.address, call.agent)
-        verified = Verified(await self._verifier.verify(passport), passport)
+        verified = Verified(await self._verifier.verify(passport))
         self._verifier.remember(key, verified)
         return verified
 

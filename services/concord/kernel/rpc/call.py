@@ -33,8 +33,6 @@ class Call:
     """By service, the revision that this call's reads must have seen."""
     deadline: float | None = None
     """On the loop's clock; None when the caller set none and no cap applies."""
-    credential: str = field(default="", repr=False)
-    """The passport as it came (or as it was got for the caller's credential), to be shown to other services."""
     outcome: str = "OK"
     """Name of the code that the call is answered with; set once it is known."""
     trailing: list[tuple[str, str]] = field(default_factory=list)

@@ -200,10 +200,9 @@ def token_type(token: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A credential that was found good, and the passport (or service token) to show for it."""
+    """A credential that was found good: whose it is. The credential itself is not kept."""
 
     passport: Passport
-    token: str
 
 
 class PassportVerifier:
@@ -246,7 +245,7 @@ class PassportVerifier:
                 passport = self._read_service_token(token)
             else:
                 raise _bad()
-            verified = Verified(passport, token)
+            verified = Verified(passport)
             self.remember(key, verified)
         return verified.passport
 
