@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -176,7 +177,7 @@ def test_a_bootstrap_json_that_was_taken_away_stays_away_until_it_is_asked_for(t
         assert process.stop() == 0
 
 
-class Caller(threading.Thread):
+class Caller(threading.Thread, ABC):
     """Counts in one application's description, from one write to the next, until it is refused."""
 
     def __init__(self, suite: RunningSuite, application: str) -> None:
@@ -195,9 +196,9 @@ class Caller(threading.Thread):
         except Exception as error:
             self.end = repr(error)
 
+    @abstractmethod
     def write(self, text: str) -> str:
         """Write the text; return how that was refused, or nothing."""
-        raise NotImplementedError
 
 
 class HttpCaller(Caller):

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import grpc.aio
 
@@ -19,6 +20,9 @@ from concord.kernel.rpc.server import Listener, RpcServer, UnsafeListener, build
 from concord.kernel.telemetry import configure_logging
 from concord.suite.birth import bootstrap_file
 from concord.suite.process import Process
+
+if TYPE_CHECKING:
+    from concord.gateway.server import Gateway
 
 _log = logging.getLogger("concord.suite")
 
@@ -49,7 +53,9 @@ async def _serve(settings: Settings) -> None:
         waiting = asyncio.ensure_future(ended.wait())
         await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
+            # Told to end while it begins: what is half up must be at rest before it is taken down.
             starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
             return
         ready = starting.result()
         sys.stdout.write(json.dumps(ready) + "\n")
@@ -70,7 +76,7 @@ class _Hosting:
         self._settings = settings
         self._process = process
         self._rpc: RpcServer | None = None
-        self._gateway: object | None = None
+        self._gateway: Gateway | None = None
 
     async def start(self) -> dict[str, object]:
         """Bring everything up, in the order in which one part needs another; return the ready line."""
@@ -108,13 +114,18 @@ class _Hosting:
         return await gateway.start()
 
     async def stop(self) -> None:
-        """Refuse what is new, finish what was accepted, then close: HTTP first, it needs the rest."""
+        """Refuse what is new on every listener at once, finish what was accepted within one limit, then close.
+
+        The shim reaches the services of its own process without the gRPC listener, so neither waits for the other.
+        """
+        loop = asyncio.get_running_loop()
         grace = self._settings.drain_seconds
-        if self._gateway is not None:
-            await self._gateway.stop(grace)  # type: ignore[attr-defined]
-        if self._rpc is not None:
-            await self._rpc.stop(grace)
-        await self._process.close(grace)
+        end = loop.time() + grace
+        listeners = [each.stop(grace) for each in (self._gateway, self._rpc) if each is not None]
+        for failure in await asyncio.gather(*listeners, return_exceptions=True):
+            if isinstance(failure, BaseException):
+                _log.error("a listener did not stop: %r", failure)
+        await self._process.close(max(0.0, end - loop.time()))
 
 
 async def initialize(settings: Settings, *, renew: bool) -> None:
