@@ -1,6 +1,6 @@
 """Units of work: the one way handlers read and write, and consumers apply what others committed."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
@@ -40,6 +40,8 @@ M = TypeVar("M", bound=Message)
 _ANY_PREFIX: Final = "type.googleapis.com/"
 # More changes than that take too long for the event loop; what is new has nothing hanging on it yet.
 _SHORT_PAGE: Final = 64
+# Values kept between two commits.
+_MOST_KEPT: Final = 4_096
 _NEW: Final = ".created"
 
 _CURSOR = select(feed_cursor.c.revision).where(feed_cursor.c.source == bindparam("source"))
@@ -147,6 +149,8 @@ class Units(Generic[S]):
         self._page_tokens = page_tokens
         self._catch_up = catch_up or self._catch_up_consumer
         self._consumers: dict[str, Consumer] = {}
+        self._kept: dict[Hashable, Any] = {}
+        self._kept_since = -1
 
     def attach(self, consumer: "Consumer") -> None:
         """Let reads and unknown references wait for this consumer."""
@@ -174,6 +178,29 @@ class Units(Generic[S]):
         """Run a function that reads the store with one statement at most. It costs less than a snapshot."""
         store = self._store
         return self.database.look(lambda connection: fn(store(connection)))
+
+    async def recall(self, key: Hashable, look: Callable[[S], T]) -> T:
+        """Run a function as `look` does, or return what it found last, if nothing was committed since.
+
+        What is kept is shared: it must not be changed. Where other processes may commit, nothing is kept.
+        """
+        database, kept = self.database, self._kept
+        commits = database.commits
+        if commits is None:
+            return await self.look(look)
+        if commits != self._kept_since:
+            kept.clear()
+            self._kept_since = commits
+        elif key in kept:
+            found: T = kept[key]
+            return found
+        value = await self.look(look)
+        # A commit meanwhile may have come before or after the look.
+        if database.commits == self._kept_since == commits:
+            if len(kept) >= _MOST_KEPT:
+                kept.clear()
+            kept[key] = value
+        return value
 
     async def wait_until_fresh(self, vector: Mapping[str, int], seconds: float = 5.0) -> None:
         """Wait until what this service copied from others is at least as fresh; its own rows always are."""

@@ -30,6 +30,11 @@ class CountedDatabase:
         return self._database.dialect
 
     @property
+    def commits(self) -> int | None:
+        """See the contract."""
+        return self._database.commits
+
+    @property
     def generation(self) -> int:
         """See the contract."""
         return self._database.generation

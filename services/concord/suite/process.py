@@ -207,7 +207,11 @@ class _Seat:
     ) -> Units[S]:
         """Open the service's database and bind its store and its feed."""
         settings = DatabaseSettings(
-            url=self.settings.database_url, data_dir=self.settings.data_dir, ephemeral=self.settings.ephemeral
+            url=self.settings.database_url,
+            data_dir=self.settings.data_dir,
+            ephemeral=self.settings.ephemeral,
+            # The lock of each role on the data directory sees to it.
+            alone=True,
         )
         database = await open_database(settings, service, metadata, migrations)
         feed = Feed(service, database, self.clock)

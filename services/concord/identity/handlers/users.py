@@ -7,6 +7,7 @@ from google.protobuf.empty_pb2 import Empty
 from concord.identity import rules, wire
 from concord.identity.drafts import ALL_USER_FIELDS, UserLocator
 from concord.identity.handlers.unpack import chosen_ids, flag, searched, sight
+from concord.identity.model import User as UserModel
 from concord.identity.operations import users
 from concord.identity.store import IdentityStore, UserFilter
 from concord.identity.v1.user_pb2 import User
@@ -55,10 +56,15 @@ class UserServicer(UserServiceServicer):
     async def GetUser(self, request: GetUserRequest, context: Any) -> User:
         """Return one user."""
         own, seen, locator = Call.current().organization_id, sight(), _locator(request)
-        # An address is looked for among staff, then among customers.
-        read = self._units.read if locator.primary_email else self._units.look
-        found = await read(lambda store: users.get_user(store, own, locator, seen))
-        return wire.user_to_wire(found)
+        if locator.user_id is None:
+            # An address is looked for among staff, then among customers.
+            found = await self._units.read(lambda store: users.get_user(store, own, locator, seen))
+            return wire.user_to_wire(found)
+        user, message = await self._units.recall(
+            ("user", own, locator.user_id), lambda store: _with_message(users.locate(store, own, locator))
+        )
+        users.require_seen(user, locator, seen)
+        return message
 
     async def ListUsers(self, request: ListUsersRequest, context: Any) -> ListUsersResponse:
         """Return one page of users."""
@@ -110,6 +116,10 @@ class UserServicer(UserServiceServicer):
             lambda unit: users.resume_user(unit, user_id, request.etag),
             wire.user_to_wire,
         )
+
+
+def _with_message(user: UserModel | None) -> tuple[UserModel | None, User]:
+    return user, User() if user is None else wire.user_to_wire(user)
 
 
 def _locator(request: GetUserRequest) -> UserLocator:

@@ -62,7 +62,11 @@ def make_user(
 
 def get_user(store: IdentityStore, organization_id: OrganizationId, locator: UserLocator, sight: Sight) -> User:
     """Return one user that the call may see."""
-    user = _locate(store, organization_id, locator)
+    return require_seen(locate(store, organization_id, locator), locator, sight)
+
+
+def require_seen(user: User | None, locator: UserLocator, sight: Sight) -> User:
+    """Return the user that was looked for, if there is one and the call may see it."""
     if user is not None:
         sight.require_principal(user.ref, "identity.users.get")
         return user
@@ -154,7 +158,8 @@ def _record(unit: Unit[IdentityStore], event: str, before: User, after: User) ->
     )
 
 
-def _locate(store: IdentityStore, organization_id: OrganizationId, locator: UserLocator) -> User | None:
+def locate(store: IdentityStore, organization_id: OrganizationId, locator: UserLocator) -> User | None:
+    """Find a user, whoever asks."""
     if locator.user_id is not None:
         return store.users.find(organization_id, locator.user_id)
     if locator.username:

@@ -26,6 +26,8 @@ class DatabaseSettings:
     pool_size: int = 8
     queue_limit: int = 4096
     ephemeral: bool = False
+    # Whether no other process writes to these rows, which who opens them has made sure of.
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +213,10 @@ class Database(Protocol):
     @property
     def generation(self) -> int:
         """Grows whenever something may have been committed, by any process."""
+
+    @property
+    def commits(self) -> int | None:
+        """Grows with every commit, before that is answered; None where others may commit without our knowing."""
 
     async def wait_for_commit(self, generation: int, seconds: float) -> int:
         """Wait until `generation` has moved beyond the given one, or for so many seconds; return it."""

@@ -143,6 +143,11 @@ class PostgresDatabase:
         """See the contract."""
         return self._wakes.generation
 
+    @property
+    def commits(self) -> int | None:
+        """See the contract. Any number of processes may write to one schema."""
+        return None
+
     async def wait_for_commit(self, generation: int, seconds: float) -> int:
         """See the contract."""
         return await self._wakes.wait(generation, seconds)

@@ -49,13 +49,11 @@ def _open(
     loop: asyncio.AbstractEventLoop,
 ) -> "SqliteDatabase":
     lock = FileLock(path.with_name(path.name + ".lock"))
-    engine = _engine(path, read_only=False, synchronous="OFF" if settings.ephemeral else "FULL")
+    writer = _engine(path, read_only=False, synchronous="OFF" if settings.ephemeral else "FULL").connect()
     with lock.held():
-        # Two that turn on WAL at once are in each other's way, and SQLite does not wait for that.
-        writer = engine.connect()
         migrate(writer, metadata, migrations, begin="BEGIN IMMEDIATE")
     reader = _engine(path, read_only=True, synchronous="FULL").connect()
-    return SqliteDatabase(writer, reader, lock, loop, settings.queue_limit)
+    return SqliteDatabase(writer, reader, lock, loop, settings.queue_limit, settings.alone)
 
 
 def _engine(path: Path, *, read_only: bool, synchronous: str) -> Engine:
@@ -98,6 +96,7 @@ class SqliteDatabase:
         lock: FileLock,
         loop: asyncio.AbstractEventLoop,
         queue_limit: int,
+        alone: bool,
     ) -> None:
         self._loop = loop
         self._reader = reader
@@ -106,6 +105,8 @@ class SqliteDatabase:
         self._wakes = Wakes()
         self._queue_limit = queue_limit
         self._pending = 0
+        self._alone = alone
+        self._commits = 0
         self._closed = False
         self._writer = Writer(writer, lock, loop, self._deliver)
         self._seen_version = self._writer.data_version()
@@ -116,6 +117,11 @@ class SqliteDatabase:
     def generation(self) -> int:
         """See the contract."""
         return self._wakes.generation
+
+    @property
+    def commits(self) -> int | None:
+        """See the contract."""
+        return self._commits if self._alone else None
 
     async def wait_for_commit(self, generation: int, seconds: float) -> int:
         """See the contract."""
@@ -160,6 +166,8 @@ class SqliteDatabase:
         if self._closed:
             return
         self._closed = True
+        # What was kept of it is not told any more either.
+        self._commits += 1
         if self._poll_task is not None:
             self._poll_task.cancel()
             await asyncio.gather(self._poll_task, return_exceptions=True)
@@ -169,6 +177,7 @@ class SqliteDatabase:
 
     def _deliver(self, jobs: list[Job]) -> None:
         self._pending -= len(jobs)
+        self._commits += 1
         for job in jobs:
             if job.future.done():
                 continue
