@@ -8,7 +8,9 @@ import grpc
 import grpc.aio
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.protobuf import descriptor_pb2, descriptor_pool
 
+from concord.common.v1 import options_pb2
 from concord.common.v1.authorization_service_pb2_grpc import (
     AuthorizationServiceServicer,
     AuthorizationServiceStub,
@@ -20,6 +22,7 @@ from concord.kernel.ids import UserId
 from concord.kernel.principal import PrincipalKind, PrincipalRef, Question, Reach, TargetClass, Verdict
 from concord.kernel.rpc.authorization import StubAuthorizer
 from concord.kernel.rpc.inprocess import InProcessChannel, InProcessServer
+from concord.kernel.rpc.options import UnruledMethod, read_rules
 from concord.kernel.rpc.passports import FetchedPassportKeys
 from concord.kernel.rpc.status import from_rpc_error
 from concord.kernel.rpc.wire import question_from_wire, question_to_wire, verdict_from_wire, verdict_to_wire
@@ -102,12 +105,56 @@ async def test_questions_and_verdicts_survive_the_wire(world):
         pinned={"kind": "A"},
         resource_id="r",
         deployment=True,
+        in_projects=True,
     )
     reach = Reach(False, frozenset({"p"}), frozenset({TargetClass.OWN, TargetClass.DEFAULT}), UserId("u"))
     verdict = Verdict(allowed=True, reach=reach, statement_ids=("s1",), refusal="no")
 
     assert question_from_wire(question_to_wire(question)) == question
     assert verdict_from_wire(verdict_to_wire(verdict)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("reach", "within", "listed"),
+    [
+        (Reach(), True, (None, None)),
+        (Reach(except_project_ids=frozenset({"q"})), True, (None, {"q"})),
+        (Reach(except_project_ids=frozenset({"p"})), False, (None, {"p"})),
+        (Reach(False, frozenset({"p", "q"})), True, ({"p", "q"}, None)),
+        (Reach(False, frozenset({"q"})), False, ({"q"}, None)),
+        (Reach(False), False, (frozenset(), None)),
+    ],
+)
+async def test_a_reach_says_the_same_of_one_project_and_of_a_list_after_the_wire(reach, within, listed):
+    verdict = verdict_from_wire(verdict_to_wire(Verdict(allowed=True, reach=reach)))
+
+    assert verdict.reach == reach
+    assert verdict.reach.holds_in("p") is within
+    assert verdict.reach.within(None) == listed
+    assert verdict.reach.within(frozenset({"p"})) == ({"p"} if within else frozenset(), None)
+
+
+@pytest.mark.parametrize(("field", "is_fit"), [("id", True), ("", False)])
+def test_an_rpc_about_things_in_projects_names_whom_it_is_about_if_anybody(field, is_fit):
+    file = descriptor_pb2.FileDescriptorProto(name="places.proto", package="places.v1", syntax="proto3")
+    file.message_type.add(name="Place").field.add(name="id", number=1, type=9, label=1)
+    method = file.service.add(name="Places").method.add(
+        name="Get", input_type=".places.v1.Place", output_type=".places.v1.Place"
+    )
+    method.options.Extensions[options_pb2.required_permission] = "places.places.get"
+    method.options.Extensions[options_pb2.in_projects] = True
+    method.options.Extensions[options_pb2.target].CopyFrom(
+        options_pb2.Target(classes=[options_pb2.TARGET_CLASS_OWN], field=field)
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    found = pool.FindServiceByName("places.v1.Places").methods_by_name["Get"]
+
+    if is_fit:
+        assert read_rules(found).in_projects
+    else:
+        with pytest.raises(UnruledMethod):
+            read_rules(found)
 
 
 async def test_invented_key_ids_do_not_become_calls_to_credentials():

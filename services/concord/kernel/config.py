@@ -82,11 +82,18 @@ class Settings:
     log_format: str = "console"
     organization_name: str = "demo"
     owner_email: str = "owner@demo.example"
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What is said to one service or two, which read it when they are built and never again."""
 
     @property
     def is_whole(self) -> bool:
         """Whether this process is the whole suite."""
         return set(self.roles) == set(ROLES)
+
+    @property
+    def issuer(self) -> str:
+        """`CONCORD_ISSUER`: under which address clients know the authorization server; empty where nobody said."""
+        return self.environment.get("CONCORD_ISSUER", "").rstrip("/")
 
     def sibling(self, service: str) -> Address:
         """Return where a service that is not in this process is found."""

@@ -5,11 +5,14 @@ from `CONCORD_KEY_<NAME>` variables. There is no built-in key and no default.
 """
 
 import base64
+import contextlib
 import fcntl
 import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -22,6 +25,10 @@ _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _VERSION: Final = b"\x01"
 _ID_BYTES: Final = 4
+_SEALING: Final = "sealing"
+_PASSPORTS: Final = "passports"
+# Where deployments keep the key that they began with.
+_FIRST_PASSPORTS: Final = "role-passports"
 
 
 class KeyFault(Exception):
@@ -30,6 +37,26 @@ class KeyFault(Exception):
 
 class SealBroken(Exception):
     """Sealed bytes were altered, belong to another context, or their key is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class RingKey:
+    """One key of a kind of which several are good at a time."""
+
+    id: str
+    made: datetime | None
+    """None for one that comes from the environment."""
+    value: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A key as a list of them shows it."""
+
+    kind: str
+    id: str
+    made: datetime | None
+    newest: bool
 
 
 class Keyring:
@@ -82,7 +109,67 @@ class Keyring:
         if "CONCORD_KEYS_SEALING" in self._environment:
             raise KeyFault("sealing keys come from CONCORD_KEYS_SEALING: put the new one first there")
         with self._lock, self._locked_directory():
-            return self._make_sealing_key()
+            return self._make(_SEALING)
+
+    def sealing_keys(self) -> tuple[RingKey, ...]:
+        """Return the sealing keys, the oldest first: all of them open, the last one seals."""
+        keys = self._sealing_keys()
+        return tuple(RingKey(key_id, self._made(_SEALING, key_id), key) for key_id, key in keys.items())
+
+    def newest_seal(self) -> bytes:
+        """Return what everything begins with that is sealed from now on."""
+        return _VERSION + bytes.fromhex(self._newest_sealing_key()[0])
+
+    def passport_keys(self) -> tuple[RingKey, ...]:
+        """Return the keys that passports are signed with, the oldest first."""
+        given = self._from_environment(_FIRST_PASSPORTS)
+        if given is not None:
+            return (RingKey("environment", None, given),)
+        found = []
+        path = self._directory / f"{_FIRST_PASSPORTS}.key"
+        names = self._names(_PASSPORTS)
+        # The first key goes like any other when it is retired, and is made only where there is no other.
+        if path.exists() or not names:
+            first = self.key(_FIRST_PASSPORTS)
+            found.append(RingKey("first", _made(path), first))
+        for name in names:
+            key_id = name.rpartition("-")[2]
+            with contextlib.suppress(KeyFault):
+                found.append(RingKey(key_id, self._made(_PASSPORTS, key_id), self._load(name, create=False)))
+        return tuple(found)
+
+    def rotate_passport_key(self) -> str:
+        """Make a new key for passports and return its id. It signs when everybody could have heard of it."""
+        if self._from_environment(_FIRST_PASSPORTS) is not None:
+            raise KeyFault(f"the key of passports comes from {_variable(_FIRST_PASSPORTS)}: replace it there")
+        with self._locked_directory():
+            return self._make(_PASSPORTS)
+
+    def retire(self, kind: str, key_id: str) -> None:
+        """Forget a key that nothing needs any more. The newest of its kind stays; an unknown one is ignored."""
+        with self._lock, self._locked_directory():
+            names = self._names(kind)
+            path = self._directory / f"{_FIRST_PASSPORTS}.key"
+            if kind == _PASSPORTS and key_id == "first" and names:
+                path.unlink(missing_ok=True)
+                return
+            for name in names[:-1]:
+                if name.rpartition("-")[2] == key_id:
+                    (self._directory / f"{name}.key").unlink(missing_ok=True)
+                    self._keys.pop(name, None)
+
+    def listed(self) -> tuple[Listed, ...]:
+        """Return all keys of the directory as a list of them shows them; nothing of a key itself is told."""
+        found = []
+        for path in sorted(self._directory.glob("*.key")):
+            kind, _, rest = path.stem.partition("-")
+            several = kind in (_SEALING, _PASSPORTS)
+            newest = not several or path.stem == self._names(kind)[-1]
+            if path.stem == _FIRST_PASSPORTS:
+                newest = not self._names(_PASSPORTS)
+            kind, key_id = (kind, rest.rpartition("-")[2]) if several else (path.stem, "")
+            found.append(Listed(kind, key_id, _made(path), newest))
+        return tuple(found)
 
     def role_key(self, role: str) -> Ed25519PrivateKey:
         """The key with which processes of a role prove what they are."""
@@ -101,7 +188,7 @@ class Keyring:
         return found
 
     def _from_environment(self, name: str) -> bytes | None:
-        variable = f"CONCORD_KEY_{name.upper().replace('-', '_')}"
+        variable = _variable(name)
         text = self._environment.get(variable)
         return None if text is None else _decode(text, variable)
 
@@ -131,7 +218,7 @@ class Keyring:
             if not names:
                 with self._locked_directory():
                     if not self._sealing_names():
-                        self._make_sealing_key()
+                        self._make(_SEALING)
                 names = self._sealing_names()
             found = {}
             for name in names:
@@ -141,12 +228,20 @@ class Keyring:
             return found
 
     def _sealing_names(self) -> list[str]:
-        return sorted(path.stem for path in self._directory.glob("sealing-*-*.key"))
+        return self._names(_SEALING)
 
-    def _make_sealing_key(self) -> str:
+    def _names(self, kind: str) -> list[str]:
+        return sorted(path.stem for path in self._directory.glob(f"{kind}-*-*.key"))
+
+    def _made(self, kind: str, key_id: str) -> datetime | None:
+        return next((_made(path) for path in self._directory.glob(f"{kind}-*-{key_id}.key")), None)
+
+    def _make(self, kind: str) -> str:
         key_id = secrets.token_hex(_ID_BYTES)
-        number = len(self._sealing_names()) + 1
-        self._write(self._directory / f"sealing-{number:06d}-{key_id}.key", secrets.token_bytes(_KEY_BYTES))
+        names = self._names(kind)
+        # Behind the last one, also when earlier ones are retired.
+        number = int(names[-1].split("-")[1]) + 1 if names else 1
+        self._write(self._directory / f"{kind}-{number:06d}-{key_id}.key", secrets.token_bytes(_KEY_BYTES))
         return key_id
 
     def _write(self, path: Path, key: bytes) -> None:
@@ -170,6 +265,17 @@ class Keyring:
             yield
         finally:
             os.close(descriptor)
+
+
+def _variable(name: str) -> str:
+    return f"CONCORD_KEY_{name.upper().replace('-', '_')}"
+
+
+def _made(path: Path) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return None
 
 
 def _sync_directory(directory: Path) -> None:

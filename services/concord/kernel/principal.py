@@ -63,12 +63,27 @@ class TargetClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Within what an allowed call holds."""
+    """Within what an allowed call holds: all of the organization but some projects, or just some projects."""
 
     everything: bool = True
     project_ids: frozenset[str] = frozenset()
     classes: frozenset[TargetClass] = frozenset({TargetClass.ANY, TargetClass.OWN})
     owner_user_id: UserId | None = None
+    except_project_ids: frozenset[str] = frozenset()
+
+    def holds_in(self, project_id: str) -> bool:
+        """Whether the project lies within."""
+        if self.everything:
+            return project_id not in self.except_project_ids
+        return project_id in self.project_ids
+
+    def within(self, asked: frozenset[str] | None) -> tuple[frozenset[str] | None, frozenset[str] | None]:
+        """Narrow a list over projects: the only ones that it may hold and those that it may not; None is no bound."""
+        if not self.everything:
+            return (self.project_ids if asked is None else asked & self.project_ids), None
+        if asked is None:
+            return None, self.except_project_ids or None
+        return asked - self.except_project_ids, None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +100,7 @@ class Question:
     pinned: Mapping[str, str] = field(default_factory=dict)
     resource_id: str = ""
     deployment: bool = False
+    in_projects: bool = False
 
 
 @dataclass(frozen=True, slots=True)

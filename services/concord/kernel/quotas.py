@@ -14,6 +14,8 @@ DEFAULT_LIMITS: Mapping[str, int] = MappingProxyType(
         "users": 50,
         "projects": 25,
         "ssh_keys": 50,
+        "roles": 1000,
+        "grants": 10_000,
     }
 )
 

@@ -58,6 +58,9 @@ class Platform(Protocol):
     ) -> Units[S]:
         """Open the service's database, bring its schema up to date and bind its store."""
 
+    def service_token(self) -> Callable[[], str]:
+        """Return what gives the current token of the service's own role, to show to the others."""
+
     def consumer(
         self, service: str, source: str, units: Units[S], apply: Callable[[Unit[S], ChangeEvent], None]
     ) -> Consumer:

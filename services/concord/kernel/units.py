@@ -203,7 +203,13 @@ class Units(Generic[S]):
         return value
 
     async def wait_until_fresh(self, vector: Mapping[str, int], seconds: float = 5.0) -> None:
-        """Wait until what this service copied from others is at least as fresh; its own rows always are."""
+        """Wait until what this service copied from others is at least as fresh; its own rows always are.
+
+        What was concluded from its own rows is not: where another process on the same database has
+        committed since, that is noticed here.
+        """
+        if vector.get(self.service, 0) > self.feed.head:
+            await self.feed.read_head()
         for source, revision in vector.items():
             consumer = self._consumers.get(source)
             if consumer is not None and consumer.cursor < revision:
@@ -229,7 +235,7 @@ class Units(Generic[S]):
         caught up with: what is unknown here may merely be on its way.
         """
         call = Call.current()
-        organization = organization_id or call.organization_id
+        organization = call.organization_id if organization_id is None else organization_id
         try:
             try:
                 outcome, revision = await self._attempt(call, organization, request, operation, pack, secret)

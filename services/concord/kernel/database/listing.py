@@ -1,6 +1,6 @@
 """Pages over keysets for `sql.py`: filters come and go, each combination is one cached statement."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
@@ -16,6 +16,8 @@ Orders = Mapping[str, ColumnElement[Any]]
 Filters = Mapping[str, ColumnElement[bool]]
 
 _MAX_CACHED = 512
+# What policies name, unlike what one request does, may be more than a page; every engine takes this many parameters.
+_MAX_WIDE = 30_000
 
 
 def fold_case(column: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -28,20 +30,33 @@ def any_of(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     return column.in_(bindparam(name, expanding=True))
 
 
+def none_of(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """The filter `name`: the column is none of a bounded list of values. An empty list admits every row."""
+    return column.not_in(bindparam(name, expanding=True))
+
+
 class Listing:
     """One list that a store offers: what it selects, how it may be sorted and filtered.
 
     Order expressions must never be NULL (coalesce them). Their values are appended to each row,
-    behind the selected columns, under names that start with an underscore.
+    behind the selected columns, under names that start with an underscore. `wide` names the filters
+    whose lists come from decisions, not from a request.
     """
 
     def __init__(
-        self, statement: Select[*tuple[Any, ...]], *, identity: ColumnElement[Any], orders: Orders, filters: Filters
+        self,
+        statement: Select[*tuple[Any, ...]],
+        *,
+        identity: ColumnElement[Any],
+        orders: Orders,
+        filters: Filters,
+        wide: Collection[str] = (),
     ) -> None:
         self._statement = statement
         self._identity = identity
         self._orders = dict(orders)
         self._filters = dict(filters)
+        self._wide = frozenset(wide)
         self._cache: dict[Any, Executable] = {}
 
     def page(
@@ -54,8 +69,9 @@ class Listing:
         """Return one page. Filters whose value is None do not apply."""
         values = {name: value for name, value in filters.items() if value is not None}
         for name, value in values.items():
-            if isinstance(value, (list, tuple, set, frozenset)) and len(value) > MAX_SIZE:
-                raise ValueError(f"filter {name} holds more than {MAX_SIZE} values")
+            most = _MAX_WIDE if name in self._wide else MAX_SIZE
+            if isinstance(value, (list, tuple, set, frozenset)) and len(value) > most:
+                raise ValueError(f"filter {name} holds more than {most} values")
         names = frozenset(values)
         parameters = {name: _sequence(value) for name, value in values.items()}
         total = 0

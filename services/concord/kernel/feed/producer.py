@@ -112,7 +112,11 @@ class Feed:
 
     async def read_head(self) -> int:
         """Return the newest committed revision, whoever committed it."""
+        known = self.head
         self.advance(await self._database.read(lambda connection: connection.execute(_HEAD).scalar_one()))
+        if self.head > known:
+            # Another process committed it: what this one concluded before has to be looked at again.
+            self._database.notify()
         return self.head
 
     async def barrier(self, revision: int, limit: float | None = None) -> bool:

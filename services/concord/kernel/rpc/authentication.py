@@ -115,6 +115,7 @@ class Authentication:
             elif not public:
                 raise Unauthenticated(Reason.CREDENTIAL_MISSING, "the call carries no credential")
             if hop is not None:
+                call.forwarder = hop
                 _adopt_call_id(call)
             call.operation = _operation(headers.get(metadata.OPERATION, ""))
             return await proceed(call, request, context)

@@ -116,7 +116,14 @@ def question_builder(rules: MethodRules) -> Callable[[Call, Any], Question]:
 
         def ask_without_request(call: Call, request: Any) -> Question:
             return Question(
-                _bearer(call), rules.rpc, rules.permission, rules.classes, None, call.operation, deployment=deployment
+                _bearer(call),
+                rules.rpc,
+                rules.permission,
+                rules.classes,
+                None,
+                call.operation,
+                deployment=deployment,
+                in_projects=rules.in_projects,
             )
 
         return ask_without_request
@@ -138,6 +145,7 @@ def question_builder(rules: MethodRules) -> Callable[[Call, Any], Question]:
             {path: text(request) for path, text in pinned} if pinned else _NOTHING_PINNED,
             "" if resource_id is None else resource_id(request).lower(),
             deployment,
+            rules.in_projects,
         )
 
     return ask

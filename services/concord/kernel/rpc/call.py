@@ -29,6 +29,8 @@ class Call:
     """The vendor operation that is claimed, `dialect/Operation`; empty for native calls."""
     address: str = ""
     agent: str = ""
+    forwarder: str = ""
+    """Role of the process of ours that made the call or passed it on; empty for callers from outside."""
     freshness: Mapping[str, int] = field(default_factory=dict)
     """By service, the revision that this call's reads must have seen."""
     deadline: float | None = None

@@ -63,6 +63,7 @@ class MethodRules:
     response_type: type[Message]
     request_streaming: bool
     response_streaming: bool
+    in_projects: bool = False
 
     @property
     def is_public(self) -> bool:
@@ -102,6 +103,10 @@ def read_rules(method: MethodDescriptor) -> MethodRules:
     if (access is Access.PERMISSION) != bool(permission):
         raise UnruledMethod(f"`{method.full_name}` needs either a required_permission or an access class")
     target = options.Extensions[options_pb2.target]
+    in_projects: bool = options.Extensions[options_pb2.in_projects]
+    if in_projects and target.classes and not target.field:
+        # A verdict has one reach; classes that hold in different places would need one each.
+        raise UnruledMethod(f"`{method.full_name}` is about things in projects, so its request must name the target")
     return MethodRules(
         path=f"/{service}/{method.name}",
         rpc=f"{service}/{method.name}",
@@ -116,6 +121,7 @@ def read_rules(method: MethodDescriptor) -> MethodRules:
         response_type=message_factory.GetMessageClass(method.output_type),
         request_streaming=bool(method.client_streaming),
         response_streaming=bool(method.server_streaming),
+        in_projects=in_projects,
     )
 
 

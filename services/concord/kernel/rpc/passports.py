@@ -37,6 +37,7 @@ _ALGORITHM: Final = "Ed25519"
 _ISSUER: Final = "concord"
 _AUDIENCE: Final = "concord"
 _SKEW: Final = timedelta(seconds=30)
+_KEYS_AGE: Final = timedelta(minutes=10)
 _MAXIMUM_TOKEN: Final = 8192
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -86,15 +87,25 @@ class FetchedPassportKeys:
 
     async def find(self, kid: str) -> Ed25519PublicKey | None:
         key = self._keys.get(kid)
-        if key is not None or not self._is_due():
+        if (key is not None and not self._is_old()) or not self._is_due():
             return key
         async with self._fetching:
             # Whoever waited for another's fetch has its result now.
-            if kid not in self._keys and self._is_due():
-                self._keys = await self._fetch()
+            if (kid not in self._keys or self._is_old()) and self._is_due():
+                try:
+                    self._keys = await self._fetch()
+                except Exception:
+                    # A key that was good ten minutes ago is better than none while credentials is away.
+                    if key is None:
+                        raise
+                    return key
                 # Set only after success: a fetch that failed must not close the door for the pause.
                 self._fetched = self._clock.now()
         return self._keys.get(kid)
+
+    def _is_old(self) -> bool:
+        # A key that was retired must not be believed for ever by those who have seen it.
+        return self._fetched is None or not timedelta() <= self._clock.now() - self._fetched < _KEYS_AGE
 
     def _is_due(self) -> bool:
         return self._fetched is None or self._clock.now() - self._fetched >= self._pause

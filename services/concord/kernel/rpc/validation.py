@@ -10,6 +10,7 @@ from typing import Any, Final
 from google.api import field_behavior_pb2  # type: ignore[import-untyped, unused-ignore]  # ships no types
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from concord.common.v1 import options_pb2
 from concord.kernel import ids
 from concord.kernel.errors import Invalid, Violation
 from concord.kernel.rpc.call import Call
@@ -55,15 +56,31 @@ async def _validated(requests: AsyncIterator[Any], check: "MessageCheck") -> Asy
 
 def require_valid(request: Any, check: "MessageCheck") -> None:
     """Raise Invalid with all violations of a request, if it has any."""
+    violations, report = _collecting()
+    check.request(request, report)
+    if violations:
+        raise Invalid(*violations)
+
+
+def require_valid_part(message: Any, check: "MessageCheck", field: str) -> None:
+    """Raise Invalid with all violations of a message that stands at a field of a request.
+
+    For what this step leaves to whoever reads it: entries of lists that take more of them than others.
+    """
+    violations, report = _collecting()
+    check.message(message, f"{field}.", report)
+    if violations:
+        raise Invalid(*violations)
+
+
+def _collecting() -> tuple[list[Violation], Report]:
     violations: list[Violation] = []
 
     def report(path: str, description: str, rule: str) -> None:
         if len(violations) < _MAXIMUM_VIOLATIONS:
             violations.append(Violation(path, description, rule))
 
-    check.request(request, report)
-    if violations:
-        raise Invalid(*violations)
+    return violations, report
 
 
 @dataclass(slots=True)
@@ -202,14 +219,26 @@ def _field_check(descriptor: FieldDescriptor) -> Check | None:
     if descriptor.message_type is not None and descriptor.message_type.GetOptions().map_entry:
         return _map_check(descriptor.message_type)
 
+    bulk = _bulk_items(descriptor)
+    most = bulk or MAXIMUM_ITEMS
+    if bulk:
+        # Going through thousands of messages twice costs too much: whoever reads them checks them.
+        one = None
+
     def many(values: Any, path: str, report: Report) -> None:
-        if len(values) > MAXIMUM_ITEMS:
-            report(path, f"must have at most {MAXIMUM_ITEMS} entries", "count")
+        if len(values) > most:
+            report(path, f"must have at most {most} entries", "count")
         elif one is not None:
             for index, value in enumerate(values):
                 one(value, f"{path}[{index}]", report)
 
     return many
+
+
+def _bulk_items(descriptor: FieldDescriptor) -> int:
+    options: Any = descriptor.GetOptions()
+    bulk: int = options.Extensions[options_pb2.bulk_items]
+    return bulk
 
 
 def _map_check(entry: Descriptor) -> Check:

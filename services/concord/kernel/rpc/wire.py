@@ -120,6 +120,7 @@ def question_to_wire(question: Question) -> authorization_service_pb2.AuthorizeR
         pinned=question.pinned,
         resource_id=question.resource_id,
         deployment=question.deployment,
+        in_projects=question.in_projects,
     )
 
 
@@ -136,6 +137,7 @@ def question_from_wire(message: authorization_service_pb2.AuthorizeRequest) -> Q
         pinned=dict(message.pinned),
         resource_id=message.resource_id,
         deployment=message.deployment,
+        in_projects=message.in_projects,
     )
 
 
@@ -149,6 +151,7 @@ def verdict_to_wire(verdict: Verdict) -> authorization_service_pb2.AuthorizeResp
             project_ids=sorted(reach.project_ids),
             classes=sorted(_class_to_wire(target) for target in reach.classes),
             owner_user_id=reach.owner_user_id or "",
+            except_project_ids=sorted(reach.except_project_ids),
         ),
         statement_ids=verdict.statement_ids,
         refusal=verdict.refusal,
@@ -165,6 +168,7 @@ def verdict_from_wire(message: authorization_service_pb2.AuthorizeResponse) -> V
             project_ids=frozenset(reach.project_ids),
             classes=frozenset(_classes_from_wire(reach.classes)),
             owner_user_id=UserId(reach.owner_user_id) if reach.owner_user_id else None,
+            except_project_ids=frozenset(reach.except_project_ids),
         ),
         statement_ids=tuple(message.statement_ids),
         refusal=message.refusal,
