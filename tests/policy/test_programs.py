@@ -1,20 +1,19 @@
 """What is kept never changes an answer."""
 
 import asyncio
-import uuid
 from time import perf_counter
 
 import pytest
 
 from concord.groups.v1.group_pb2 import Group
+from concord.identity.v1.user_pb2 import User
 from concord.kernel.ids import PolicyId
 from concord.kernel.principal import PrincipalRef, TargetClass
-from concord.policy.checks import Check
 from concord.policy.model import EVERYONE, NOBODY
 from concord.policy.operations.policies import Patch, delete_policy, set_statements, update_policy
 from concord.policy.programs import MAX_VERDICTS, Entry
 
-from .conftest import OWNER, World, allow, deleted, in_group
+from .conftest import World, allow, deleted, in_group
 
 GET, LIST = "identity.users.get", "identity.users.list"
 
@@ -72,6 +71,43 @@ async def test_principals_with_the_same_sources_share_one_program(world: World) 
     assert entries[2] is not None
     assert entries[0].program is entries[1].program
     assert entries[0].program is not entries[2].program
+
+
+async def test_a_program_goes_with_the_last_who_holds_its_sources(world: World) -> None:
+    first, second = await world.user(), await world.user()
+    policy = await world.policy(EVERYONE, allow(GET))
+    for user in (first, second):
+        await _entry(world, user)
+    assert world.programs.kept == 1
+
+    await world.do(lambda unit: set_statements(unit, policy.id, [allow(LIST)]))
+    await _entry(world, first)
+    assert world.programs.kept == 2
+    await _entry(world, second)
+    assert world.programs.kept == 1
+
+
+async def test_a_principal_that_is_gone_leaves_no_program_behind(world: World) -> None:
+    user = await world.user()
+    await world.policy(user, allow(GET))
+    await _entry(world, user)
+    assert world.programs.kept == 1
+
+    await world.apply("identity", deleted("user", user.id, User))
+    assert await world.programs.find(world.passport(user).organization_id, user) is None
+
+    assert world.programs.kept == 0
+
+
+async def test_a_great_policy_is_compiled_once_for_all_who_ask_meanwhile(world: World) -> None:
+    user = await world.user()
+    for number in range(3):
+        await world.policy(user, *(allow(f"shop.orders{number}x{n}.get") for n in range(1000)))
+
+    entries = await asyncio.gather(*(_entry(world, user) for _ in range(4)))
+
+    assert len({id(entry.program) for entry in entries}) == 1
+    assert await world.allows(user, "shop.orders2x999.get")
 
 
 async def _entry(world: World, principal: PrincipalRef) -> Entry:
@@ -141,91 +177,6 @@ async def test_remembered_answers_stay_few_and_short(world: World) -> None:
     kept = (await _entry(world, user)).verdicts
     assert len(kept) == MAX_VERDICTS
     assert all(len(repr(key)) < 1000 for key in kept)
-
-
-async def test_kb01_the_ceiling_of_one_credential_never_answers_for_another(world: World) -> None:
-    user = await world.user()
-    await world.policy(user, allow("identity.users.*"))
-    ceilings: list[tuple[str, ...]] = [(), (GET,), (LIST,), (GET, LIST), ("IAMReadOnly",), ("nothing",)]
-
-    answers = [
-        (
-            await world.allows(user, GET, passport={"ceiling": c}),
-            await world.allows(user, LIST, passport={"ceiling": c}),
-        )
-        for c in (*ceilings, *reversed(ceilings))
-    ]
-
-    expected = [(True, True), (True, False), (False, True), (True, True), (True, True), (False, False)]
-    assert answers == [*expected, *reversed(expected)]
-
-
-async def test_kb02_ids_that_differ_in_a_byte_are_kept_apart(world: World) -> None:
-    user, other = await world.user(), await world.user()
-    await world.policy(user, allow(GET))
-
-    answers = [await world.allows(who, GET) for who in (user, other, user, other)]
-
-    assert answers == [True, False, True, False]
-
-
-async def test_kb03_circumstances_of_one_check_never_answer_the_next(world: World) -> None:
-    user = await world.user()
-    await world.policy(user, allow("shop.orders.read", condition='request.attributes.colour == "red"'))
-    from concord.policy.engine import Context
-
-    red = Check(permission="shop.orders.read", context=Context(attributes={"colour": "red"}))
-    plain = Check(permission="shop.orders.read")
-    passport = world.passport(user)
-
-    answers = [
-        (await world.checks.decide(passport.organization_id, passport, [each]))[0].allowed
-        for each in (red, plain, red, plain)
-    ]
-
-    assert answers == [True, False, True, False]
-
-
-async def test_kb04_groups_in_a_loop_decide_alike_from_wherever_one_asks(world: World) -> None:
-    users = [await world.user() for _ in range(3)]
-    groups = [str(uuid.uuid4()) for _ in range(3)]
-    for at, group in enumerate(groups):
-        from .conftest import made
-
-        await world.apply("groups", made("group", Group(id=group, parent_group_id=groups[(at + 1) % 3])))
-        await world.join(group, users[at])
-    await world.policy(in_group(groups[0]), allow(GET))
-
-    assert [await world.allows(user, GET) for user in (*users, *reversed(users))] == [True] * 6
-
-
-async def test_kb05_a_question_given_up_leaves_nothing_behind(world: World) -> None:
-    user = await world.user()
-    await world.policy(user, allow(GET))
-    task = asyncio.ensure_future(world.allows(user, GET))
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-    assert await world.allows(user, GET)
-
-
-async def test_kb06_a_batch_answers_each_check_as_if_it_stood_alone(world: World) -> None:
-    user = await world.user()
-    project = await world.project()
-    await world.policy(user, allow(GET), allow("shop.orders.read", condition='request.attributes.n == "1"'))
-    from concord.policy.engine import Context
-
-    checks = [
-        Check(permission="shop.orders.read", context=Context(attributes={"n": n})) for n in ("1", "2", "1", "2")
-    ] + [Check(permission=GET), Check(permission=GET, subject=OWNER), Check(permission=LIST, subject=OWNER)]
-    checks += [Check(permission=GET, project_ids=(project,)), Check(permission=GET, scopes=(LIST,))]
-    passport = world.passport(user)
-
-    together = await world.checks.decide(passport.organization_id, passport, checks)
-    alone = [(await world.checks.decide(passport.organization_id, passport, [each]))[0] for each in checks]
-
-    assert [each.allowed for each in together] == [each.allowed for each in alone]
-    assert [each.allowed for each in together] == [True, False, True, False, True, True, True, True, False]
 
 
 async def test_a_change_between_reading_and_keeping_is_not_missed(world: World) -> None:

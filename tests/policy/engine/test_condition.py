@@ -5,15 +5,15 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from concord.policy.engine import Context, Request, Resource
+from concord.policy.engine import Context, Request, Resource, Subject
 from concord.policy.engine.condition import (
     MAX_LENGTH,
     Outcome,
     compile_condition,
     facts,
-    in_network,
     syntax_fault,
 )
+from concord.policy.engine.networks import in_network
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -156,3 +156,57 @@ def test_addresses_and_networks(address: str, network: str, expected: bool) -> N
 def test_what_is_no_address_or_network_is_an_error(address: str, network: str) -> None:
     with pytest.raises(ValueError, match="is no"):
         in_network(address, network)
+
+
+def _chain(start: str, times: int) -> str:
+    return start + ".map(a,a+a+a+a+a+a+a+a)" * times + ".size() > 0"
+
+
+_MANY = "[" + ",".join(["0"] * 99) + "]"
+HOSTILE = {
+    "text that doubles": _chain("['x']", 8),
+    "lists that double": _chain("[[1, 2, 3]]", 8),
+    "loops in loops": f"{_MANY}.all(x, {_MANY}.all(y, inIpRange(request.ip, '10.0.0.0/8')))",
+    "patterns in loops": f"{_MANY}.all(x, {_MANY}.all(y, !request.user_agent.matches('(a|b){{1,90}}z')))",
+    "loops as deep as can be": "[1].all(a," * 14 + "true" + ")" * 14,
+    "a great pattern": "request.user_agent.matches('\\\\pL{400}')",
+    "a long repetition": "request.user_agent.matches('(.*a.{1,900})')",
+    "a pattern out of facts": "request.user_agent.matches(request.ip)",
+    "a pattern put together": "request.user_agent.matches('a' + 'b')",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_what_could_take_long_or_grow_is_refused_and_never_evaluated(text: str) -> None:
+    started = time.perf_counter()
+
+    assert syntax_fault(text) != ""
+    assert compile_condition(text).program is None
+    assert _outcome(text) is Outcome.ERROR
+    assert time.perf_counter() - started < 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "['10.0.0.0/8', '192.0.2.0/24'].exists(n, inIpRange(request.ip, n))",
+        "request.user_agent.matches('^cli/[0-9]{1,3}([.][0-9]{1,3}){0,2}$')",
+        "[1, 2, 3].map(x, [x, x]).filter(y, y[0] > 1).size() == 2",
+        "request.attributes.all(name, request.attributes[name] != 'x')",
+        "'cli' + '/' + '1' == request.user_agent",
+        "{'a': ['b']}['a'].exists(x, x == 'b')",
+        "['a', 'b'].map(x, ['c', 'd'].map(y, x + y)).size() == 2",
+    ],
+)
+def test_what_people_write_is_far_from_the_bounds(text: str) -> None:
+    assert syntax_fault(text) == ""
+    assert _outcome(text) is Outcome.TRUE
+
+
+def test_the_subject_and_the_variables_of_the_path_can_be_looked_at() -> None:
+    request = Request("a.b.c", Subject("user", "u1", "alice"), context=Context(path_variables={"user_name": "alice"}))
+
+    assert _outcome("request.path_variables.user_name == subject.name", request) is Outcome.TRUE
+    assert _outcome("subject.kind == 'user' && subject.id == 'u1'", request) is Outcome.TRUE
+    assert _outcome("request.path_variables.sim_id == 'x'", request) is Outcome.ERROR
+    assert _outcome("subject.name == 'x'", Request("a.b.c")) is Outcome.ERROR

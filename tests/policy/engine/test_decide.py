@@ -1,6 +1,8 @@
 """Decisions beyond the tables: reach, trees, what is unknown, explanations, and what they cost."""
 
 import time
+from collections.abc import Iterator
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,10 +21,8 @@ from concord.policy.engine import (
     Reach,
     Request,
     Statement,
-    Step,
     compile_program,
     decide,
-    explain,
 )
 
 PLACES = ("p1", "p2", "p3", "p4")
@@ -121,30 +121,6 @@ def test_a_denied_project_is_left_out_of_everything() -> None:
     assert not decide(program, Request("a.b.c", project_id="p1")).allowed
 
 
-def test_an_explanation_names_the_first_thing_that_did_not_match() -> None:
-    here = Boundary(BoundaryKind.PROJECTS, project_ids=frozenset({"p1"}))
-    policy = _policy(
-        "p",
-        Statement("action", permissions=("x.y.z",)),
-        Statement("boundary", permissions=("*",), boundary=here),
-        Statement("condition", permissions=("*",), condition="request.nothing == 1"),
-        Statement("dialect", permissions=("*",), dialect="vendor"),
-        Statement("lifted", Effect.DENY, ("*",), condition="false"),
-        Statement("matched", permissions=("*",)),
-        Statement("network", permissions=("*",), source_networks=("10.0.0.0/8",)),
-        Statement("parameters", permissions=("*",), parameters=(("a", "b"),)),
-    )
-
-    explanation = explain(compile_program(_any(policy)), Request("a.b.c"))
-
-    steps = {looked.statement_id: looked.step for looked in explanation.statements}
-    assert steps == {**{step.value: step for step in Step if step is not Step.ENDPOINT}, "lifted": Step.CONDITION}
-    errors = {looked.statement_id: looked.condition_error for looked in explanation.statements}
-    assert "nothing" in errors["condition"]
-    assert errors["lifted"] == ""
-    assert explanation.decision.statement_ids == ("matched",)
-
-
 def test_the_revision_of_a_program_is_the_revision_of_its_decisions() -> None:
     program = compile_program(_any(), revision="policy=7")
 
@@ -168,3 +144,104 @@ def test_the_cost_of_a_decision_does_not_grow_with_the_number_of_statements() ->
 
     # Generous, since other work shares the machine: a walk would be a thousand times slower.
     assert large < small * 20
+
+
+def test_an_all_of_of_nothing_allows_nothing_and_spoils_only_its_own() -> None:
+    right = _policy("right", Statement("right", permissions=("a.b.c",)))
+
+    assert not decide(compile_program(_all()), Request("a.b.c")).allowed
+    assert not decide(compile_program(_any(_all())), Request("a.b.c")).allowed
+    assert not decide(compile_program(_all(right, _all())), Request("a.b.c")).allowed
+    assert decide(compile_program(_any(_all(), right)), Request("a.b.c")).allowed
+    assert decide(compile_program(_any(_all(right), _all())), Request("a.b.c")).allowed
+
+
+def test_a_right_outside_an_all_of_stands_for_itself_beside_one() -> None:
+    row = _policy("row", Statement("row", permissions=("a.b.c",)))
+    blocked = _all(row, _policy("nothing"))
+    alone = _policy("alone", Statement("z-alone", permissions=("a.b.c",)))
+
+    decision = decide(compile_program(_any(blocked, alone)), Request("a.b.c"))
+
+    assert decision.allowed
+    assert decision.statement_ids == ("z-alone",)
+
+
+def test_thousands_of_rows_below_one_role_are_not_all_looked_at() -> None:
+    rows = [Statement(f"s{i:05}", permissions=("a.b.c",)) for i in range(5000)]
+    office = Statement("office", endpoints=(Endpoint("**"),), source_networks=("10.0.0.0/8",))
+    program = compile_program(_any(_all(_policy("rows", *rows), _policy("office", office))))
+    request = Request("a.b.c", context=Context(method="GET", path="/x", ip="10.1.1.1"))
+
+    decision = decide(program, request)
+
+    assert decision.allowed
+    assert decision.statement_ids == ("s00000", "office") or decision.statement_ids == ("office", "s00000")
+
+
+def test_the_same_condition_is_evaluated_once_for_all_who_have_it() -> None:
+    text = "request.nothing == 'once'"
+    statements = [Statement(f"s{i}", permissions=("*",), condition=text) for i in range(3)]
+
+    decision = decide(compile_program(_any(_policy("p", *statements))), Request("a.b.c"))
+
+    assert [failed.statement_id for failed in decision.failed_conditions] == ["s0", "s1", "s2"]
+    assert len({failed.error for failed in decision.failed_conditions}) == 1
+
+
+def test_conditions_without_end_stop_helping_and_keep_denying() -> None:
+    slow = "[1,2,3,4,5,6,7,8,9].all(a, [1,2,3,4,5,6,7,8,9].all(b, [1,2,3,4,5,6,7,8,9].all(c, a + b + c > {})))"
+    many = [Statement(f"s{i:04}", Effect.DENY, ("*",), condition=slow.format(-i) + " && false") for i in range(300)]
+    last = Statement("z", permissions=("*",))
+    program = compile_program(_any(_policy("p", *many, last)))
+    started = time.perf_counter()
+
+    decision = decide(program, Request("a.b.c"))
+
+    assert time.perf_counter() - started < 1
+    assert not decision.allowed
+    assert "too long" in decision.failed_conditions[-1].error
+
+
+def test_many_denied_places_are_taken_away_at_once() -> None:
+    def deny(number: int) -> Statement:
+        place = Boundary(BoundaryKind.PROJECTS, project_ids=frozenset({f"p{number}"}))
+        return Statement(f"d{number}", Effect.DENY, ("*",), boundary=place)
+
+    program = compile_program(_any(_policy("p", Statement("a", permissions=("*",)), *map(deny, range(5000)))))
+    started = time.perf_counter()
+
+    reach = decide(program, Request("a.b.c", anywhere=True)).reach
+
+    assert time.perf_counter() - started < 1
+    assert reach == Reach(True, frozenset(), frozenset(f"p{number}" for number in range(5000)))
+
+
+class _Counted(dict[str, str]):
+    """Attributes that count how often they are read as a whole."""
+
+    def __init__(self, **items: str) -> None:
+        super().__init__(items)
+        self.reads = 0
+
+    def __iter__(self) -> Iterator[str]:
+        self.reads += 1
+        return super().__iter__()
+
+    def keys(self) -> Any:
+        self.reads += 1
+        return super().keys()
+
+
+def test_facts_are_found_out_once_and_only_where_a_condition_asks() -> None:
+    with_conditions = [
+        Statement(f"s{n}", permissions=("a.b.c",), condition=f"request.mfa && {n} < 0") for n in range(5)
+    ]
+    program = compile_program(_any(_policy("p", Statement("plain", permissions=("x.y.z",)), *with_conditions)))
+    asked, unasked = _Counted(a="b"), _Counted(a="b")
+
+    assert not decide(program, Request("a.b.c", context=Context(attributes=asked))).allowed
+    assert decide(program, Request("x.y.z", context=Context(attributes=unasked))).allowed
+
+    assert asked.reads == 1
+    assert unasked.reads == 0

@@ -1,7 +1,15 @@
 """The decision engine: values in, a decision out. No clock, no database, no wire types."""
 
-from concord.policy.engine.combine import Program, ceiling_program, compile_program, owner_program
-from concord.policy.engine.decide import Explanation, Looked, Step, decide, explain
+from concord.policy.engine.combine import (
+    Program,
+    ceiling_program,
+    compile_program,
+    compile_steps,
+    owner_program,
+    run_steps,
+)
+from concord.policy.engine.decide import Step, decide
+from concord.policy.engine.explain import Looked, SeenValue, Walk, allowing_nodes, preorder, seen_values
 from concord.policy.engine.model import (
     EVERYWHERE,
     NOWHERE,
@@ -34,7 +42,6 @@ __all__ = [
     "Decision",
     "Effect",
     "Endpoint",
-    "Explanation",
     "FailedCondition",
     "Looked",
     "Policy",
@@ -43,12 +50,18 @@ __all__ = [
     "Reach",
     "Request",
     "Resource",
+    "SeenValue",
     "Statement",
     "Step",
     "Subject",
+    "Walk",
+    "allowing_nodes",
     "ceiling_program",
     "compile_program",
+    "compile_steps",
     "decide",
-    "explain",
+    "preorder",
     "owner_program",
+    "run_steps",
+    "seen_values",
 ]

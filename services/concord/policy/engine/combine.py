@@ -1,10 +1,13 @@
 """Turns sources into a program: indexed once when policies change, so that asking is cheap."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import merge
+from typing import Final, cast
 
 from concord.policy.engine.condition import Condition, compile_condition
-from concord.policy.engine.match import Endpoints, Globs, pattern_keys, permission_keys
+from concord.policy.engine.endpoints import Endpoints
+from concord.policy.engine.index import ActionIndex, Narrowed, merged
 from concord.policy.engine.model import (
     EVERYWHERE,
     BoundaryKind,
@@ -16,9 +19,13 @@ from concord.policy.engine.model import (
     Request,
     Statement,
 )
+from concord.policy.engine.networks import Networks
 
 OWNER_STATEMENT_ID = "owner"
 CEILING_STATEMENT_ID = "ceiling"
+# Sorted at once, and compiled between two chances to let others have their turn.
+_RUN: Final = 2048
+_STRIDE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,79 +41,143 @@ class Node:
 class Compiled:
     """A statement made ready: what is asked of it does not have to be parsed again."""
 
+    id: str
     statement: Statement
     node: int
     deny: bool
     condition: Condition | None
     extent: Reach
-    endpoints: Endpoints | None
+    networks: Networks | None
     denied_endpoints: Endpoints | None
     plain: bool
     """Whether nothing but the action and the organization or projects narrows it."""
+    certain: bool
+    """Whether nothing but the action narrows it."""
 
 
 class Program:
     """What one subject may do, compiled. Immutable; subjects with the same sources share it."""
 
-    def __init__(self, statements: Sequence[Compiled], nodes: Sequence[Node], revision: str) -> None:
+    __slots__ = (
+        "_index",
+        "_names",
+        "is_flat",
+        "looks_at_context",
+        "looks_at_names",
+        "looks_at_operations",
+        "nodes",
+        "revision",
+        "statements",
+        "suffices",
+        "weight",
+    )
+
+    def __init__(
+        self, statements: Sequence[Compiled], nodes: Sequence[Node], revision: str, index: ActionIndex, looks: "Looks"
+    ) -> None:
         self.statements = tuple(statements)
         self.nodes = tuple(nodes)
         self.revision = revision
-        # Without an all_of every allow stands for itself and the tree need not be walked.
-        self.is_flat = not any(node.combine is Combine.ALL_OF for node in nodes)
-        self._by_permission: dict[str, tuple[int, ...]] = _index(
-            (key, number)
-            for number, compiled in enumerate(self.statements)
-            for pattern in compiled.statement.permissions
-            for key in pattern_keys(pattern, deny=compiled.deny, every_class=compiled.statement.every_class)
-        )
-        operations = [(o, number) for number, c in enumerate(self.statements) for o in c.statement.operations]
-        self._by_operation = _index((name, number) for name, number in operations if "*" not in name)
-        self._operation_globs = Globs([(name, number) for name, number in operations if "*" in name])
-        self._with_operations = bool(operations)
-        self._with_endpoints = tuple(n for n, c in enumerate(self.statements) if c.endpoints is not None)
+        self._index = index
+        self._names = index.names
+        # Without an all_of above it an allow stands for itself, and the tree need not be walked.
+        suffices: list[bool] = []
+        for node in self.nodes:
+            suffices.append(node.combine is not Combine.ALL_OF and (node.parent < 0 or suffices[node.parent]))
+        self.suffices = tuple(suffices)
+        self.is_flat = all(suffices)
+        self.looks_at_operations = looks.operations
+        self.looks_at_context = looks.context
+        self.looks_at_names = looks.names
+        self.weight = looks.weight
 
-    def candidates(self, request: Request) -> Sequence[int]:
+    def candidates(self, request: Request) -> Iterable[int]:
         """Return the numbers of the statements whose actions fit: denies first, unconditional ones before others."""
-        by_permission = self._by_permission
-        found: set[int] = set()
-        for key in permission_keys(request.permission):
-            numbers = by_permission.get(key)
-            if numbers is not None:
-                found.update(numbers)
-        if self._with_operations:
-            self._add_by_operation(request, found)
-        for number in self._with_endpoints:
-            if number not in found and self._endpoint_fits(number, request):
-                found.add(number)
-        return sorted(found) if len(found) > 1 else tuple(found)
+        buckets = self._index.find(request)
+        return merged([bucket.all if isinstance(bucket, Narrowed) else bucket for bucket in buckets])
 
-    def _add_by_operation(self, request: Request, found: set[int]) -> None:
-        # An allow needs an operation that covers the whole call; a deny needs only to touch it.
-        claimed = (request.operation,) if request.operation else ()
-        covering = (*claimed, *request.covering) if request.operation_stands else request.covering
-        for name in covering:
-            found.update(self._by_operation.get(name, ()))
-            found.update(self._operation_globs.owners(name))
-        for name in (*claimed, *request.touching):
-            touched = (*self._by_operation.get(name, ()), *self._operation_globs.owners(name))
-            found.update(number for number in touched if self.statements[number].deny)
+    def relevant(self, request: Request) -> Iterable[int]:
+        """Return the candidates, less some that cannot match for their place or the caller's address."""
+        if self._names is not None:
+            return self._names(request.permission, ())
+        buckets = self._index.find(request)
+        if not self._index.is_narrowed:
+            return merged(cast("list[tuple[int, ...]]", buckets))
+        found: list[Sequence[int]] = []
+        for bucket in buckets:
+            found.extend(bucket.buckets(request) if isinstance(bucket, Narrowed) else (bucket,))
+        return merged(found)
 
-    def _endpoint_fits(self, number: int, request: Request) -> bool:
-        compiled = self.statements[number]
-        context = request.context
-        return compiled.endpoints is not None and compiled.endpoints.match(
-            context.method, context.path, unknown=compiled.deny
+
+@dataclass(slots=True)
+class Looks:
+    """What a program's statements may look at, beside permission and boundary, and what keeping them takes."""
+
+    operations: bool = False
+    context: bool = False
+    names: bool = False
+    weight: int = 0
+    """In plain statements, each of less than a kilobyte."""
+
+    def note(self, statement: Statement) -> None:
+        """Add what one statement looks at."""
+        lists = (statement.permissions, statement.operations, statement.endpoints, statement.denied_endpoints)
+        further = sum(map(len, (*lists, statement.source_networks, statement.boundary.project_ids)))
+        self.weight += 1 + further // 4 + len(statement.condition) // 16
+        self.operations = self.operations or bool(statement.operations)
+        self.names = self.names or "name" in statement.condition
+        self.context = self.context or bool(
+            statement.condition
+            or statement.source_networks
+            or statement.parameters
+            or statement.endpoints
+            or statement.denied_endpoints
+            or statement.path_class
+            or statement.boundary.kind not in (BoundaryKind.ORGANIZATION, BoundaryKind.PROJECTS)
         )
 
 
 def compile_program(sources: PolicySet, revision: str = "") -> Program:
     """Compile the sources of one subject."""
+    return run_steps(compile_steps(sources, revision))
+
+
+def run_steps(steps: Generator[None, None, Program]) -> Program:
+    """Take all steps at once and return what comes of them."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return cast(Program, done.value)
+
+
+def compile_steps(sources: PolicySet, revision: str = "") -> Generator[None, None, Program]:
+    """Compile the sources of one subject in steps of a few milliseconds at most; the last returns the program."""
     nodes: list[Node] = []
+    runs: list[list[Compiled]] = [[]]
+    looks = Looks()
+    for statement, node in _walk(sources, -1, nodes):
+        if len(runs[-1]) >= _RUN:
+            runs[-1].sort(key=_order)
+            runs.append([])
+        runs[-1].append(_compile(statement, node))
+        looks.note(statement)
+        if statement.condition or len(runs[-1]) % _STRIDE == 0:
+            yield
+    runs[-1].sort(key=_order)
     compiled: list[Compiled] = []
-    _walk(sources, -1, nodes, compiled)
-    compiled.sort(key=lambda c: (not c.deny, c.condition is not None, c.statement.id))
-    return Program(compiled, nodes, revision)
+    for each in merge(*runs, key=_order):
+        compiled.append(each)
+        if len(compiled) % _STRIDE == 0:
+            yield
+    index = ActionIndex()
+    yield from index.steps([each.statement for each in compiled])
+    return Program(compiled, nodes, revision, index, looks)
+
+
+def _order(compiled: Compiled) -> tuple[bool, bool, str]:
+    # By name in the end, so that the order in which sources come changes nothing.
+    return not compiled.deny, compiled.condition is not None, compiled.statement.id
 
 
 def owner_program(revision: str = "") -> Program:
@@ -118,10 +189,11 @@ def owner_program(revision: str = "") -> Program:
     return compile_program(PolicySet(Combine.ANY_OF, (Policy(OWNER_STATEMENT_ID, (statement,)),)), revision)
 
 
-def ceiling_program(patterns: Iterable[str]) -> Program:
+def ceiling_program(patterns: Iterable[str], further: Iterable[Statement] = ()) -> Program:
     """Return the program of a credential's limit: permission patterns, or with a slash operation patterns.
 
-    A limit of nothing allows nothing; callers leave the ceiling out where a credential has none.
+    A limit of nothing allows nothing; callers leave the ceiling out where a credential has none. `further` lets
+    through what no pattern can say: the paths of scopes.
     """
     texts = tuple(patterns)
     statement = Statement(
@@ -130,18 +202,19 @@ def ceiling_program(patterns: Iterable[str]) -> Program:
         operations=tuple(text for text in texts if "/" in text),
         every_class="*" in texts,
     )
-    return compile_program(PolicySet(Combine.ANY_OF, (Policy(CEILING_STATEMENT_ID, (statement,)),)))
+    return compile_program(PolicySet(Combine.ANY_OF, (Policy(CEILING_STATEMENT_ID, (statement, *further)),)))
 
 
-def _walk(source: PolicySet | Policy, parent: int, nodes: list[Node], compiled: list[Compiled]) -> None:
+def _walk(source: PolicySet | Policy, parent: int, nodes: list[Node]) -> Iterator[tuple[Statement, int]]:
     number = len(nodes)
     if isinstance(source, Policy):
         nodes.append(Node(parent, Combine.ANY_OF, len(source.statements)))
-        compiled.extend(_compile(statement, number) for statement in source.statements)
+        for statement in source.statements:
+            yield statement, number
         return
     nodes.append(Node(parent, source.combine, len(source.children)))
     for child in source.children:
-        _walk(child, number, nodes, compiled)
+        yield from _walk(child, number, nodes)
 
 
 def _compile(statement: Statement, node: int) -> Compiled:
@@ -154,23 +227,22 @@ def _compile(statement: Statement, node: int) -> Compiled:
         statement.source_networks,
         statement.parameters,
         statement.dialect,
+        statement.path_class,
         boundary.organization_id,
     )
     simple_boundary = by_projects or boundary.kind is BoundaryKind.ORGANIZATION
+    plain = simple_boundary and not any(narrowing)
     return Compiled(
+        id=statement.id,
         statement=statement,
         node=node,
         deny=statement.effect is Effect.DENY,
         condition=condition,
         extent=Reach(project_ids=boundary.project_ids) if by_projects else EVERYWHERE,
-        endpoints=Endpoints(statement.endpoints) if statement.endpoints else None,
-        denied_endpoints=Endpoints(statement.denied_endpoints) if statement.denied_endpoints else None,
-        plain=simple_boundary and not any(narrowing),
+        networks=Networks(statement.source_networks) if statement.source_networks else None,
+        denied_endpoints=(
+            Endpoints(statement.denied_endpoints, statement.base_paths) if statement.denied_endpoints else None
+        ),
+        plain=plain,
+        certain=plain and not by_projects,
     )
-
-
-def _index(pairs: Iterable[tuple[str, int]]) -> dict[str, tuple[int, ...]]:
-    collected: dict[str, set[int]] = {}
-    for key, number in pairs:
-        collected.setdefault(key, set()).add(number)
-    return {key: tuple(sorted(numbers)) for key, numbers in collected.items()}

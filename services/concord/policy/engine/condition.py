@@ -1,7 +1,6 @@
-"""Conditions: CEL over `request` and `resource`, bounded, and never true by accident."""
+"""Conditions: CEL over `request`, `resource` and `subject`, bounded, and never true by accident."""
 
-import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -10,10 +9,15 @@ from typing import Any
 from cel_expr_python import cel
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from concord.policy.engine.cost import Refused, check_cost
+from concord.policy.engine.functions import FUNCTIONS, function
 from concord.policy.engine.model import Request
+from concord.policy.engine.networks import in_network
 
 MAX_LENGTH = 2048
 _MAX_AGENT = 255
+# Facts made ready for the library; conditions of one decision share them.
+Seen = cel.Activation
 
 
 class Outcome(Enum):
@@ -32,12 +36,12 @@ class Condition:
     fault: str
     program: cel.Expression | None
 
-    def evaluate(self, facts: Mapping[str, Any]) -> tuple[Outcome, str]:
+    def evaluate(self, facts: "Mapping[str, Any] | Seen") -> tuple[Outcome, str]:
         """Return the outcome and, for an error, its reason."""
         if self.program is None:
             return Outcome.ERROR, self.fault
         try:
-            value = self.program.eval(data=facts).value()
+            value = self.program.eval(facts if isinstance(facts, cel.Activation) else see(facts)).value()
         except Exception as error:
             # The library raises when its budget of iterations is used up; whatever else it
             # may raise is no answer either.
@@ -55,35 +59,51 @@ def syntax_fault(text: str) -> str:
     if len(text) > MAX_LENGTH:
         return f"must have at most {MAX_LENGTH} characters"
     try:
-        _environment().compile(text, disable_check=True)
+        check_cost(_environment().compile(text, disable_check=True).serialize())
+    except Refused as refusal:
+        return str(refusal)
     except Exception as error:
         return _brief(error)
     return ""
 
 
-@lru_cache(maxsize=4096)
+# A compiled condition takes up to a quarter of a megabyte.
+@lru_cache(maxsize=512)
 def compile_condition(text: str) -> Condition:
     """Compile a stored condition; one that cannot be compiled is never true."""
     if len(text) > MAX_LENGTH:
         return Condition(text, f"has more than {MAX_LENGTH} characters", None)
     try:
         program = _environment().compile(text)
+        check_cost(program.serialize())
+    except Refused as refusal:
+        return Condition(text, str(refusal), None)
     except Exception as error:
         return Condition(text, _brief(error), None)
     return Condition(text, "", program)
 
 
+def see(facts: Mapping[str, Any]) -> Seen:
+    """Make facts ready for any number of conditions."""
+    return _environment().Activation(facts)
+
+
 def facts(request: Request) -> dict[str, Any]:
     """Return what conditions may look at. What is unknown is absent, so that looking at it is an error."""
-    context, resource = request.context, request.resource
-    asked: dict[str, Any] = {
-        "user_agent": context.user_agent[:_MAX_AGENT],
-        "mfa": context.mfa,
-        "attributes": dict(context.attributes),
-    }
-    for name, value in (("ip", context.ip), ("method", context.method), ("path", context.path)):
-        if value:
-            asked[name] = value
+    context, resource, subject = request.context, request.resource, request.subject
+    asked: dict[str, Any] = {"attributes": dict(context.attributes)}
+    if context.mfa is not None:
+        asked["mfa"] = context.mfa
+    if context.path or context.path_variables:
+        # A path without placeholders has none; of a call whose path is unknown they are unknown too.
+        asked["path_variables"] = dict(context.path_variables)
+    named = (
+        ("ip", context.ip),
+        ("user_agent", context.user_agent[:_MAX_AGENT]),
+        ("method", context.method),
+        ("path", context.path),
+    )
+    asked.update((name, value) for name, value in named if value)
     if context.time is not None:
         # Inside a map the library takes instants only as this message.
         instant = Timestamp()
@@ -93,39 +113,8 @@ def facts(request: Request) -> dict[str, Any]:
     for name, value in (("id", resource.id), ("name", resource.name), ("locality", resource.locality)):
         if value:
             touched[name] = value
-    return {"request": asked, "resource": touched}
-
-
-def in_network(address: str, network: str) -> bool:
-    """Tell whether an address lies in a network `address/bits`, whose host bits may be set.
-
-    Raises ValueError for texts that are no address or network.
-    """
-    family, number, width = _parse_address(address)
-    base_text, _, bits_text = network.partition("/")
-    base_family, base, base_width = _parse_address(base_text)
-    if bits_text and not (bits_text.isascii() and bits_text.isdigit()):
-        raise ValueError(f"`{network}` is no network")
-    bits = int(bits_text) if bits_text else base_width
-    if bits > base_width or network.endswith("/"):
-        raise ValueError(f"`{network}` is no network")
-    if family != base_family:
-        return False
-    shift = width - bits
-    return number >> shift == base >> shift
-
-
-@lru_cache(maxsize=8192)
-def _parse_address(text: str) -> tuple[int, int, int]:
-    family, width = (socket.AF_INET6, 128) if ":" in text else (socket.AF_INET, 32)
-    try:
-        number = int.from_bytes(socket.inet_pton(family, text), "big")
-    except (OSError, ValueError) as error:
-        raise ValueError(f"`{text}` is no address") from error
-    if width == 128 and number >> 32 == 0xFFFF:
-        # An IPv4 caller seen through an IPv6 socket is still an IPv4 caller.
-        return socket.AF_INET, number & 0xFFFFFFFF, 32
-    return family, number, width
+    who = {name: value for name, value in (("kind", subject.kind), ("id", subject.id), ("name", subject.name)) if value}
+    return {"request": asked, "resource": touched, "subject": who}
 
 
 def _brief(error: Exception) -> str:
@@ -144,19 +133,6 @@ def _brief(error: Exception) -> str:
 def _environment() -> cel.Env:
     text, truth = cel.Type.STRING, cel.Type.BOOL
     return cel.NewEnv(
-        variables={"request": cel.Type.DYN, "resource": cel.Type.DYN},
-        functions=[_function("inIpRange", in_network, (text, text), truth)],
+        variables={"request": cel.Type.DYN, "resource": cel.Type.DYN, "subject": cel.Type.DYN},
+        functions=[function("inIpRange", in_network, (text, text), truth), *FUNCTIONS],
     )
-
-
-def _function(
-    name: str, implementation: Callable[..., Any], parameters: tuple[cel.Type, ...], result: cel.Type
-) -> cel.FunctionDecl:
-    overload = cel.Overload(
-        f"{name}_{len(parameters)}",
-        return_type=result,
-        parameters=list(parameters),
-        is_member=False,
-        impl=implementation,
-    )
-    return cel.FunctionDecl(name, [overload])

@@ -1,13 +1,14 @@
 """The decision: a pure function of a program and a request."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from enum import Enum
-from time import perf_counter
-from typing import Any
+from functools import reduce
+from heapq import heapify, heappop, heappush
+from time import perf_counter, thread_time
+from typing import Final
 
 from concord.policy.engine.combine import Compiled, Program
-from concord.policy.engine.condition import Outcome, facts, in_network
+from concord.policy.engine.condition import Condition, Outcome, Seen, facts, see
 from concord.policy.engine.model import (
     EVERYWHERE,
     NOWHERE,
@@ -19,9 +20,10 @@ from concord.policy.engine.model import (
     Reach,
     Request,
 )
+from concord.policy.engine.networks import Networks, find_address
 
 # All conditions of one decision together. What comes later is an error: it never allows and never lifts a deny.
-_CONDITION_SECONDS = 0.1
+CONDITIONS_SECONDS: Final = 0.05
 
 
 class Step(Enum):
@@ -37,38 +39,12 @@ class Step(Enum):
     MATCHED = "matched"
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """One statement as `explain` saw it."""
-
-    statement_id: str
-    deny: bool
-    step: Step
-    condition_error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """The decision and every statement that was looked at."""
-
-    decision: Decision
-    statements: tuple[Looked, ...]
-
-
 def decide(program: Program, request: Request, ceiling: Program | None = None) -> Decision:
     """Decide a request. A ceiling can only take away from what the program allows."""
-    decision = _Run(program, request).decision()
+    decision = Run(program, request).decision()
     if ceiling is None or not decision.allowed:
         return decision
-    return _lowered(decision, _Run(ceiling, request).decision(), request)
-
-
-def explain(program: Program, request: Request, ceiling: Program | None = None) -> Explanation:
-    """Decide by running the same program, and tell of every statement how far it came."""
-    looked = list(_looked_at(program, request))
-    if ceiling is not None:
-        looked.extend(_looked_at(ceiling, request))
-    return Explanation(decide(program, request, ceiling), tuple(looked))
+    return _lowered(decision, Run(ceiling, request).decision(), request)
 
 
 def _lowered(decision: Decision, limit: Decision, request: Request) -> Decision:
@@ -80,54 +56,58 @@ def _lowered(decision: Decision, limit: Decision, request: Request) -> Decision:
     return Decision(True, reach, statement_ids, failed, decision.revision)
 
 
-def _looked_at(program: Program, request: Request) -> Iterable[Looked]:
-    run = _Run(program, request)
-    candidates = set(program.candidates(request))
-    for number, compiled in enumerate(program.statements):
-        step = run.step(compiled) if number in candidates else Step.ACTION
-        error = run.failed[-1].error if step is Step.CONDITION else ""
-        yield Looked(compiled.statement.id, compiled.deny, step, error)
-
-
-class _Run:
+class Run:
     """One pass over one program; holds what is worked out at most once for a request."""
 
-    __slots__ = ("_facts", "_spent", "failed", "program", "request")
+    __slots__ = ("_began", "_outcomes", "_seen", "_spent", "failed", "program", "request")
 
     def __init__(self, program: Program, request: Request) -> None:
         self.program = program
         self.request = request
         self.failed: list[FailedCondition] = []
-        self._facts: dict[str, Any] | None = None
+        self._seen: Seen | None = None
         self._spent = 0.0
+        self._began = 0.0
+        self._outcomes: dict[int, tuple[Outcome, str]] | None = None
 
     def decision(self) -> Decision:
         """Denies first, over the whole program; then the allows, as the sources combine them."""
         program, request = self.program, self.request
-        statements = program.statements
-        denied, denying = NOWHERE, []
+        statements, flat, suffices, anywhere = program.statements, program.is_flat, program.suffices, request.anywhere
+        denied: list[Reach] = []
+        denying: list[str] = []
         matched: list[Compiled] = []
-        for number in program.candidates(request):
+        # Policies below an all_of of which one statement holds everywhere: more of theirs add nothing.
+        settled: set[int] = set()
+        for number in program.relevant(request):
             compiled = statements[number]
-            if self.step(compiled) is not Step.MATCHED:
+            if settled and compiled.node in settled and not compiled.deny:
                 continue
-            extent = compiled.extent if request.anywhere else EVERYWHERE
+            if not compiled.certain and self.step(compiled) is not Step.MATCHED:
+                continue
+            extent = compiled.extent if anywhere else EVERYWHERE
             if compiled.deny:
-                denying.append(compiled.statement.id)
-                denied = denied.union(extent)
-                if denied == EVERYWHERE:
+                denying.append(compiled.id)
+                if extent is EVERYWHERE:
                     return self._refused(denying)
-            else:
-                matched.append(compiled)
-                if program.is_flat and extent is EVERYWHERE:
+                denied.append(extent)
+                continue
+            matched.append(compiled)
+            if extent is EVERYWHERE:
+                if flat:
                     break
+                if suffices[compiled.node]:
+                    matched = [each for each in matched if suffices[each.node]]
+                    break
+                settled.add(compiled.node)
         if not matched:
             return self._refused(())
-        reach, allowing = self._flat(matched) if program.is_flat else self._combined(matched)
-        reach = reach.minus(denied) if denying else reach
+        apart = flat or all(suffices[each.node] for each in matched)
+        reach, allowing = self._flat(matched) if apart else self._combined(matched)
+        reach = reach.minus(_union(denied)) if denied else reach
         if reach.is_empty:
             return self._refused(denying if allowing else ())
-        if request.project_id and not request.anywhere:
+        if request.project_id and not anywhere:
             reach = Reach(project_ids=frozenset({request.project_id}))
         return Decision(True, reach, allowing, tuple(self.failed), program.revision)
 
@@ -137,11 +117,9 @@ class _Run:
     def _flat(self, matched: list[Compiled]) -> tuple[Reach, tuple[str, ...]]:
         if len(matched) == 1:
             compiled = matched[0]
-            return (compiled.extent if self.request.anywhere else EVERYWHERE), (compiled.statement.id,)
-        reach = NOWHERE
-        for compiled in matched:
-            reach = reach.union(compiled.extent if self.request.anywhere else EVERYWHERE)
-        return reach, tuple(compiled.statement.id for compiled in matched)
+            return (compiled.extent if self.request.anywhere else EVERYWHERE), (compiled.id,)
+        reach = _union([compiled.extent if self.request.anywhere else EVERYWHERE for compiled in matched])
+        return reach, tuple(compiled.id for compiled in matched)
 
     def _combined(self, matched: list[Compiled]) -> tuple[Reach, tuple[str, ...]]:
         """Carry the matches up the tree; only nodes above a match are ever visited."""
@@ -149,20 +127,23 @@ class _Run:
         answers: dict[int, list[tuple[Reach, tuple[str, ...]]]] = {}
         for compiled in matched:
             extent = compiled.extent if self.request.anywhere else EVERYWHERE
-            answers.setdefault(compiled.node, []).append((extent, (compiled.statement.id,)))
+            answers.setdefault(compiled.node, []).append((extent, (compiled.id,)))
         # Children are numbered above their parents, so the highest number is always ready.
-        while answers:
-            number = max(answers)
+        ready = [-number for number in answers]
+        heapify(ready)
+        while ready:
+            number = -heappop(ready)
             node, below = nodes[number], answers.pop(number)
             if node.combine is Combine.ALL_OF and len(below) < node.arity:
                 continue
-            reach = below[0][0]
-            for other, _ in below[1:]:
-                reach = reach.intersection(other) if node.combine is Combine.ALL_OF else reach.union(other)
+            reaches = [reach for reach, _ in below]
+            reach = reduce(Reach.intersection, reaches) if node.combine is Combine.ALL_OF else _union(reaches)
             answer = reach, tuple(statement_id for _, ids in below for statement_id in ids)
             if number == 0:
                 return answer
             if not reach.is_empty:
+                if node.parent not in answers:
+                    heappush(ready, -node.parent)
                 answers.setdefault(node.parent, []).append(answer)
         return NOWHERE, ()
 
@@ -176,9 +157,11 @@ class _Run:
         unknown = compiled.deny
         if statement.dialect and statement.dialect != request.dialect:
             return Step.DIALECT
+        if statement.path_class and not _on_path_of(statement.path_class, request, unknown):
+            return Step.BOUNDARY
         if not _within(statement.boundary, request, unknown):
             return Step.BOUNDARY
-        if statement.source_networks and not _from_network(statement.source_networks, request, unknown):
+        if compiled.networks is not None and not _from_network(compiled.networks, request, unknown):
             return Step.NETWORK
         if statement.parameters and not _has_parameters(statement.parameters, request, unknown):
             return Step.PARAMETERS
@@ -197,20 +180,39 @@ class _Run:
         return bool(self.request.project_id) and extent.holds_in(self.request.project_id)
 
     def _holds(self, compiled: Compiled) -> bool:
-        if compiled.condition is None:
+        condition = compiled.condition
+        if condition is None:
             return True
-        if self._facts is None:
-            self._facts = facts(self.request)
-        if self._spent > _CONDITION_SECONDS:
-            outcome, error = Outcome.ERROR, "the conditions before it took too long"
-        else:
-            began = perf_counter()
-            outcome, error = compiled.condition.evaluate(self._facts)
-            self._spent += perf_counter() - began
+        if self._outcomes is None:
+            self._outcomes = {}
+        answer = self._outcomes.get(id(condition))
+        if answer is None:
+            answer = self._outcomes[id(condition)] = self._evaluate(condition)
+        outcome, error = answer
         if outcome is not Outcome.TRUE:
             self.failed.append(FailedCondition(compiled.statement.id, error))
         # An error is no reason to allow and none to lift a deny.
         return outcome is Outcome.TRUE or (outcome is Outcome.ERROR and compiled.deny)
+
+    def _evaluate(self, condition: Condition) -> tuple[Outcome, str]:
+        """Evaluate a condition, which sees the same whichever statement has it."""
+        # The clock on the wall is cheap to read. Only the work done counts: a busy machine must not change an answer.
+        if self._spent > CONDITIONS_SECONDS and thread_time() - self._began > CONDITIONS_SECONDS:
+            return Outcome.ERROR, "the conditions before it took too long"
+        began = perf_counter()
+        if self._seen is None:
+            self._began = thread_time()
+            self._seen = see(facts(self.request))
+        answer = condition.evaluate(self._seen)
+        self._spent += perf_counter() - began
+        return answer
+
+
+def _union(reaches: Sequence[Reach]) -> Reach:
+    """Return what lies in any of them. Here none leaves anything out: that is done to the whole, at the end."""
+    if EVERYWHERE in reaches:
+        return EVERYWHERE
+    return Reach(project_ids=frozenset().union(*(reach.project_ids for reach in reaches)))
 
 
 def _within(boundary: Boundary, request: Request, unknown: bool) -> bool:
@@ -228,15 +230,16 @@ def _within(boundary: Boundary, request: Request, unknown: bool) -> bool:
     return True
 
 
-def _from_network(networks: tuple[str, ...], request: Request, unknown: bool) -> bool:
-    for network in networks:
-        try:
-            if in_network(request.context.ip, network):
-                return True
-        except ValueError:
-            if unknown:
-                return True
-    return False
+def _on_path_of(path_class: str, request: Request, unknown: bool) -> bool:
+    asked = request.context.path_class
+    return asked == path_class if asked else unknown
+
+
+def _from_network(networks: Networks, request: Request, unknown: bool) -> bool:
+    address = find_address(request.context.ip)
+    if address is None:
+        return unknown
+    return networks.hold(address) or (unknown and networks.faulty)
 
 
 def _has_parameters(parameters: tuple[tuple[str, str], ...], request: Request, unknown: bool) -> bool:

@@ -1,16 +1,11 @@
-"""Whether names fit patterns: permissions through an index, operations and paths in linear time.
+"""Whether names fit patterns, through tables: permissions and operations. Paths are in `endpoints.py`.
 
 Patterns come from customers, so nothing here may backtrack.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
-
-import re2
-
-from concord.policy.engine.model import Endpoint
 
 EVERYTHING = "*.*.*"
 
@@ -21,9 +16,6 @@ _IMPLIED = ("own_",)
 _NOT_IMPLIED = ("owner_", "default_")
 # Stands in the index for a star that reaches the classes which are not implied.
 _EVERY_CLASS = "**"
-
-# The library has no type hints.
-_re2: Any = re2
 
 _SEGMENT = re.compile(r"\*|[A-Za-z0-9_\-]+")
 _OPERATION = re.compile(r"[A-Za-z0-9_\-/:.*]+")
@@ -85,51 +77,85 @@ def permission_keys(permission: str) -> tuple[str, ...]:
     return tuple(f"{s}.{r}.{v}" for s in (service, "*") for r in (resource, star) for v in (verb, "*"))
 
 
-class Globs:
-    """Globs with owners. Each name is matched once and remembered: operations are few and asked about often.
+def class_of(service: str, resource: str) -> tuple[str, str]:
+    """Return the class of target that a type of resource names, with its underscore, and the plain type."""
+    if service in CLASSED_SERVICES:
+        for prefix in (*_IMPLIED, *_NOT_IMPLIED):
+            if resource.startswith(prefix):
+                return prefix, resource.removeprefix(prefix)
+    return "", resource
 
-    A combined automaton would be faster for the first time, but it answers "nothing" when it
-    runs out of memory, and a deny must not be lost so.
+
+def star_reaches(service: str, resource: str) -> bool:
+    """Tell whether a star in the place of the type stands for this one: never for the owner's and everyone's things."""
+    return class_of(service, resource)[0] not in _NOT_IMPLIED
+
+
+def key_shape(key: str) -> int:
+    """Return the place among `permission_keys` at which a key with these stars stands."""
+    segments = key.split(".")
+    if len(segments) != 3:
+        return 0
+    service, resource, verb = (segment in ("*", _EVERY_CLASS) for segment in segments)
+    return 4 * service + 2 * resource + verb
+
+
+class Globs:
+    """Globs with owners, in which `*` stands for any characters. A look costs what fits, not what there is.
+
+    Prefixes and suffixes are found in tables by their length, the rest by the longest text in it. No
+    automaton: a combined one answers "nothing" when it runs out of memory, and a deny must not be lost so.
     """
 
-    _MEMORY = 4096
+    __slots__ = ("_exact", "_inside", "_prefixes", "_suffixes")
 
-    def __init__(self, globs: Sequence[tuple[str, int]]) -> None:
-        """Take pairs of a glob, in which `*` stands for any characters, and an owner."""
-        self._rows = [(_re2.compile(_glob_regex(glob)), owner) for glob, owner in globs]
-        self._known: dict[str, tuple[int, ...]] = {}
+    def __init__(self, globs: Iterable[tuple[str, int]] = ()) -> None:
+        """Take pairs of a glob and an owner."""
+        self._exact: dict[str, set[int]] = {}
+        self._prefixes: dict[int, dict[str, set[int]]] = {}
+        self._suffixes: dict[int, dict[str, set[int]]] = {}
+        self._inside: dict[str, list[tuple[tuple[str, ...], int]]] = {}
+        for glob, owner in globs:
+            self.add(glob, owner)
 
-    def owners(self, text: str) -> tuple[int, ...]:
+    def add(self, glob: str, owner: int) -> None:
+        """Add a glob."""
+        pieces = glob.split("*")
+        if len(pieces) == 1:
+            self._exact.setdefault(pieces[0], set()).add(owner)
+            return
+        first, last, between = pieces[0], pieces[-1], [piece for piece in pieces[1:-1] if piece]
+        if not last and not between:
+            self._prefixes.setdefault(len(first), {}).setdefault(first, set()).add(owner)
+        elif not first and not between:
+            self._suffixes.setdefault(len(last), {}).setdefault(last, set()).add(owner)
+        else:
+            parts = (first, *between, last)
+            self._inside.setdefault(max(parts, key=len), []).append((parts, owner))
+
+    def owners(self, text: str) -> set[int]:
         """Return the owners of the globs that fit the whole text."""
-        known = self._known.get(text)
-        if known is None:
-            known = tuple(owner for regex, owner in self._rows if regex.fullmatch(text) is not None)
-            if len(self._known) >= self._MEMORY:
-                self._known.clear()
-            self._known[text] = known
-        return known
+        found = set(self._exact.get(text, ()))
+        for length, prefixes in self._prefixes.items():
+            if length <= len(text):
+                found.update(prefixes.get(text[:length], ()))
+        for length, suffixes in self._suffixes.items():
+            if length <= len(text):
+                found.update(suffixes.get(text[len(text) - length :], ()))
+        for longest, rows in self._inside.items():
+            if longest in text:
+                found.update(owner for parts, owner in rows if _parts_fit(parts, text))
+        return found
 
 
-class Endpoints:
-    """Path globs with methods, compiled once."""
-
-    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
-        self._rows = [(e.method.upper(), e.path in ("*", "**"), _re2.compile(_path_regex(e.path))) for e in endpoints]
-
-    def match(self, method: str, path: str, *, unknown: bool) -> bool:
-        """Tell whether one of them fits. `unknown` is the answer for what the request does not say."""
-        for row_method, any_path, regex in self._rows:
-            method_fits = row_method == "*" or (row_method == method.upper() if method else unknown)
-            path_fits = (any_path or unknown) if not path else regex.fullmatch(path) is not None
-            if method_fits and path_fits:
-                return True
+def _parts_fit(parts: tuple[str, ...], text: str) -> bool:
+    # Leftmost is best for each part between the ends, so nothing is ever tried twice.
+    at, end = len(parts[0]), len(text) - len(parts[-1])
+    if at > end or not text.startswith(parts[0]) or not text.endswith(parts[-1]):
         return False
-
-
-def _path_regex(glob: str) -> str:
-    parts = re.split(r"(\*\*|\*)", glob)
-    return "(?s)" + "".join({"**": ".*", "*": "[^/]*"}.get(part) or _re2.escape(part) for part in parts)
-
-
-def _glob_regex(glob: str) -> str:
-    return "(?s)" + ".*".join(_re2.escape(part) for part in glob.split("*"))
+    for part in parts[1:-1]:
+        found = text.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True

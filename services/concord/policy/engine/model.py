@@ -51,10 +51,19 @@ WHOLE_ORGANIZATION = Boundary()
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A path of an HTTP interface: `*` stands for one segment, `**` for any number; method `*` for all."""
+    """A class of HTTP calls: `path` is a glob in which `*` ends with its segment and `**` does not; method `*` is all.
+
+    Where `base_path` is empty, `path` speaks of the whole called path. Otherwise the called path, a
+    leading `/v1` dropped, is parted into a base and a rest (`/` where nothing is left), and `path`
+    speaks of the rest. The base is the longest of the statement's `base_paths` that the path lies
+    below, else its first segment. A `base_path` fits a base that is equal or matches it as a glob
+    (`*` alone matches any); one without stars that is longer than the base fits, if the path lies below it.
+    """
 
     path: str
     method: str = "*"
+    base_path: str = ""
+    """Where the interface itself lies; empty for languages that write whole paths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,7 @@ class Statement:
     """Matches a request when one of its three lists of actions does and all of its narrowing fields do.
 
     `permissions`, `operations` and `endpoints` are alternatives. `denied_endpoints`,
-    `source_networks`, `parameters`, `dialect`, `boundary` and `condition` narrow.
+    `source_networks`, `parameters`, `dialect`, `path_class`, `boundary` and `condition` narrow.
     """
 
     id: str
@@ -79,6 +88,13 @@ class Statement:
     condition: str = ""
     every_class: bool = False
     """Stars of an allow stand for the owner and default classes too. Only the owner's own statement says so."""
+    path_class: str = ""
+    """Only for paths that belong to this kind of place; empty for all calls."""
+    base_paths: tuple[str, ...] = ()
+    """Where interfaces are known to lie, without `/v1`: how a called path is parted for endpoints with a base path.
+
+    A constant of the language, so that no statement changes what another one matches.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +111,8 @@ class PolicySet:
 
     combine: Combine
     children: tuple["PolicySet | Policy", ...] = ()
+    label: str = ""
+    """What the set stands for, for explanations: the holder and language of its sources, for example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +147,18 @@ class Context:
     ip: str = ""
     time: datetime | None = None
     user_agent: str = ""
-    mfa: bool = False
+    mfa: bool | None = None
     method: str = ""
     path: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    path_variables: Mapping[str, str] = field(default_factory=dict)
+    """Values of the placeholders of the called path, by name."""
+    path_class: str = ""
+    """What kind of place the path belongs to, for languages in which that says whose rights count."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: one is made for every decision, and freezing it costs as much as a third of deciding it.
+@dataclass(slots=True)
 class Request:
     """One question. With a project it is about that project; else it is about the organization as a whole.
 
@@ -156,6 +179,8 @@ class Request:
     context: Context = Context()
     operation_stands: bool = True
     """Whether the operation stands for this permission. One that does not may deny and never allow."""
+    path_stands: bool = True
+    """The same of the called path."""
 
     @property
     def dialect(self) -> str:
