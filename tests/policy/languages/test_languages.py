@@ -203,9 +203,9 @@ def test_sources_are_combined_for_each_holder_and_language_apart() -> None:
     assert combined == PolicySet(
         Combine.ANY_OF,
         (
-            PolicySet(Combine.ANY_OF, (one,)),
-            PolicySet(Combine.ANY_OF, (two,)),
-            PolicySet(Combine.DENY_OVERRIDES, (three,)),
+            PolicySet(Combine.ANY_OF, (one,), "u role_rules"),
+            PolicySet(Combine.ANY_OF, (two,), "g role_rules"),
+            PolicySet(Combine.DENY_OVERRIDES, (three,), "u statements"),
             ground,
         ),
     )

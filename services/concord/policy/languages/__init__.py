@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from concord.kernel.errors import Invalid, Violation
 from concord.policy.engine.model import Combine, Policy, PolicySet, Statement
 from concord.policy.languages.base import FindRole, Language, RoleView, SourceStatement, refuse
+from concord.policy.languages.call_statements import CallStatements
+from concord.policy.languages.endpoint_rows import EndpointRows
+from concord.policy.languages.endpoint_scopes import EndpointScopes
+from concord.policy.languages.resource_roles import ResourceRoles
 from concord.policy.languages.role_rules import RoleRules
 from concord.policy.languages.statements import Statements
 
@@ -23,7 +27,17 @@ __all__ = [
     "refuse",
 ]
 
-LANGUAGES: Mapping[str, Language] = {language.name: language for language in (Statements(), RoleRules())}
+LANGUAGES: Mapping[str, Language] = {
+    language.name: language
+    for language in (
+        Statements(),
+        RoleRules(),
+        CallStatements(),
+        EndpointRows(),
+        ResourceRoles(),
+        EndpointScopes(),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +72,14 @@ def assemble(sources: Iterable[Held], baselines: Iterable[Policy] = ()) -> Polic
     by_holder: dict[tuple[str, str], list[Policy]] = {}
     for held in sources:
         by_holder.setdefault((held.holder, held.language), []).append(held.policy)
-    sets = [PolicySet(LANGUAGES[language].combine, tuple(policies)) for (_, language), policies in by_holder.items()]
+    sets = [
+        PolicySet(LANGUAGES[language].combine, tuple(policies), f"{holder} {language}")
+        for (holder, language), policies in by_holder.items()
+    ]
     return PolicySet(Combine.ANY_OF, (*sets, *baselines))
 
 
 def baseline(dialect: str, permissions: Iterable[str]) -> Policy:
-    """Return what any principal may do through a dialect, without having been granted anything."""
-    name = f"baseline:{dialect}"
+    """Return what any principal may do through a dialect, or with "" on every way, without having been granted it."""
+    name = f"baseline:{dialect or 'own'}"
     return Policy(name, (Statement(id=name, permissions=tuple(permissions), dialect=dialect),))

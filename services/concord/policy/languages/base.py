@@ -1,13 +1,14 @@
 """What every policy language brings, and the form in which statements are written before they are compiled."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from concord.kernel.errors import Invalid, Reason, Violation
 from concord.policy.engine.condition import syntax_fault
-from concord.policy.engine.model import WHOLE_ORGANIZATION, Boundary, BoundaryKind, Combine, Effect, Policy
+from concord.policy.engine.model import WHOLE_ORGANIZATION, Boundary, BoundaryKind, Combine, Effect, Endpoint, Policy
 
 MAX_DOCUMENT = 64 * 1024
 MAX_STATEMENTS = 1000
@@ -24,6 +25,10 @@ class SourceStatement:
     role_names: tuple[str, ...] = ()
     boundary: Boundary = WHOLE_ORGANIZATION
     condition: str = ""
+    endpoints: tuple[Endpoint, ...] = ()
+    denied_endpoints: tuple[Endpoint, ...] = ()
+    source_network: str = ""
+    parameters: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,8 @@ class RoleView:
     name: str
     permissions: tuple[str, ...]
     boundary_kind: BoundaryKind
+    statements: tuple[SourceStatement, ...] = ()
+    """What its document says, that of the roles it includes with it."""
 
 
 FindRole = Callable[[str], RoleView | None]
@@ -86,28 +93,43 @@ def boundary_faults(place: str, boundary: Boundary) -> list[Violation]:
     return []
 
 
+def foreign_faults(place: str, statement: SourceStatement, names: Sequence[str]) -> list[Violation]:
+    """Return a fault for each of these members that a statement has although its language gives them no meaning."""
+    told = "is not part of this language"
+    return [Violation(f"{place}.{name}", told, rule="constraint") for name in names if getattr(statement, name)]
+
+
 def read_statements(document: str, top: str, fields: frozenset[str]) -> tuple[SourceStatement, ...]:
     """Read a JSON document `{top: [statement, …]}` whose statements have these fields."""
-    rows = _read_rows(document, top)
+    rows = read_rows(document, top)
     violations: list[Violation] = []
     statements = tuple(_statement(f"{top}[{i}]", row, fields, violations) for i, row in enumerate(rows))
     refuse(violations)
     return statements
 
 
-def _read_rows(document: str, top: str) -> list[Any]:
+def read_json(document: str) -> Any:
+    """Read a JSON document, or raise Invalid: bounded, no field twice, no number that is none, no half characters."""
     if len(document.encode("utf-8", "surrogatepass")) > MAX_DOCUMENT:
         refuse([Violation("document", f"must have at most {MAX_DOCUMENT} bytes", rule="length")])
     try:
-        content = json.loads(document, object_pairs_hook=_without_repeats)
+        content = json.loads(document, object_pairs_hook=_without_repeats, parse_constant=_no_number)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise Invalid(
             Violation("document", f"{place}: {error.msg.lower()}", rule="json"), reason=Reason.INVALID_DOCUMENT
         ) from error
     except (ValueError, RecursionError) as error:
-        told = str(error) if isinstance(error, _Repeated) else "is nested too deeply or holds an unreadable number"
+        told = str(error) if isinstance(error, _Refused) else "is nested too deeply or holds an unreadable number"
         raise Invalid(Violation("document", told, rule="json"), reason=Reason.INVALID_DOCUMENT) from error
+    if "\\u" in document or not document.isascii():
+        _refuse_half_characters(content)
+    return content
+
+
+def read_rows(document: str, top: str) -> list[Any]:
+    """Return the entries of a JSON document `{top: [entry, …]}`, whatever they are, or raise Invalid."""
+    content = read_json(document)
     if not isinstance(content, dict) or set(content) != {top} or not isinstance(content[top], list):
         refuse([Violation("document", f"must be an object with one field `{top}`, a list", rule="format")])
     rows: list[Any] = content[top]
@@ -116,16 +138,40 @@ def _read_rows(document: str, top: str) -> list[Any]:
     return rows
 
 
-class _Repeated(ValueError):
-    """A field stands twice in one object; readers would disagree which one counts."""
+class _Refused(ValueError):
+    """JSON that readers disagree about, or that is none although the library takes it."""
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise _Repeated(f"field `{next(n for n in names if names.count(n) > 1)}` stands twice in one object")
+        repeated = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise _Refused(f"field `{printable(repeated)}` stands twice in one object")
     return content
+
+
+def _no_number(name: str) -> Any:
+    raise _Refused(f"`{name}` is no number")
+
+
+def _refuse_half_characters(content: Any) -> None:
+    """Refuse surrogates: text with them cannot be stored, compared or sent back."""
+    below: list[tuple[str, Any]] = [("", content)]
+    while below:
+        place, value = below.pop()
+        if isinstance(value, list):
+            below.extend((f"{place}[{i}]", entry) for i, entry in enumerate(value))
+        elif isinstance(value, dict):
+            below.extend((place or "document", name) for name in value)
+            below.extend((f"{place}.{printable(name)}".removeprefix("."), entry) for name, entry in value.items())
+        elif isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
+            told = "holds half of a character, written as a surrogate"
+            refuse([Violation(place or "document", told, rule="json")])
+
+
+def printable(text: str) -> str:
+    """Return a caller's text fit for an error: short, and without what cannot be seen or sent."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:64])
 
 
 def _statement(place: str, row: Any, fields: frozenset[str], violations: list[Violation]) -> SourceStatement:
@@ -133,7 +179,7 @@ def _statement(place: str, row: Any, fields: frozenset[str], violations: list[Vi
         violations.append(Violation(place, "must be an object", rule="format"))
         return SourceStatement()
     violations.extend(
-        Violation(f"{place}.{name}", "is no field of a statement in this language", rule="unknown")
+        Violation(f"{place}.{printable(name)}", "is no field of a statement in this language", rule="unknown")
         for name in row
         if name not in fields
     )
@@ -142,7 +188,7 @@ def _statement(place: str, row: Any, fields: frozenset[str], violations: list[Vi
         permissions=_texts(f"{place}.permissions", row.get("permissions", []), violations),
         operations=_texts(f"{place}.operations", row.get("operations", []), violations),
         role_names=_texts(f"{place}.role_names", row.get("role_names", []), violations),
-        boundary=_boundary(f"{place}.boundary", row.get("boundary"), violations),
+        boundary=read_boundary(f"{place}.boundary", row.get("boundary"), violations),
         condition=_text(f"{place}.condition", row.get("condition", ""), violations),
     )
 
@@ -158,14 +204,15 @@ def _effect(place: str, row: Mapping[str, Any], fields: frozenset[str], violatio
     return Effect(value)
 
 
-def _boundary(place: str, value: Any, violations: list[Violation]) -> Boundary:
+def read_boundary(place: str, value: Any, violations: list[Violation]) -> Boundary:
+    """Read a boundary; none given is the whole organization. Whatever is wrong is added to the violations."""
     if value is None:
         return Boundary()
     if not isinstance(value, dict):
         violations.append(Violation(place, "must be an object", rule="format"))
         return Boundary()
     violations.extend(
-        Violation(f"{place}.{name}", "is no field of a boundary", rule="unknown")
+        Violation(f"{place}.{printable(name)}", "is no field of a boundary", rule="unknown")
         for name in value
         if name not in ("kind", "project_ids", "group_id")
     )

@@ -13,12 +13,15 @@ from concord.policy.languages.base import (
     SourceStatement,
     boundary_faults,
     condition_faults,
+    foreign_faults,
     read_statements,
     refuse,
 )
 
 _FIELDS = frozenset({"role_names", "boundary", "condition"})
 _BOUNDARIES = frozenset({BoundaryKind.ORGANIZATION, BoundaryKind.PROJECTS, BoundaryKind.OWNER_ACCOUNT})
+
+_FOREIGN = ("endpoints", "denied_endpoints", "source_network", "parameters")
 
 
 class RoleRules:
@@ -46,7 +49,7 @@ class RoleRules:
         return found
 
     def _form_faults(self, place: str, statement: SourceStatement) -> list[Violation]:
-        found: list[Violation] = []
+        found = foreign_faults(place, statement, _FOREIGN)
         if statement.effect is not Effect.ALLOW:
             found.append(Violation(f"{place}.effect", "rules of this language only allow", rule="constraint"))
         if statement.permissions or statement.operations:

@@ -14,11 +14,14 @@ from concord.policy.languages.base import (
     SourceStatement,
     boundary_faults,
     condition_faults,
+    foreign_faults,
     read_statements,
     refuse,
 )
 
 _FIELDS = frozenset({"effect", "permissions", "operations", "boundary", "condition"})
+
+_FOREIGN = ("endpoints", "denied_endpoints", "source_network", "parameters")
 
 
 class Statements:
@@ -38,7 +41,7 @@ class Statements:
         return [fault for i, s in enumerate(statements) for fault in self._faults(f"statements[{i}]", s)]
 
     def _faults(self, place: str, statement: SourceStatement) -> list[Violation]:
-        found: list[Violation] = []
+        found = foreign_faults(place, statement, _FOREIGN)
         if statement.role_names:
             found.append(Violation(f"{place}.role_names", "are not part of this language", rule="constraint"))
         if not statement.permissions and not statement.operations:
