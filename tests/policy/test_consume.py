@@ -162,6 +162,20 @@ async def test_a_deleted_client_ends_the_passports_made_from_it(world: World) ->
     assert refused.value.reason is Reason.CREDENTIAL_REVOKED
 
 
+@pytest.mark.parametrize("type", ["oauth_client.updated", "client_secret.deleted"])
+async def test_a_client_that_lost_something_voids_the_passports_made_from_it_so_far(world: World, type: str) -> None:
+    application, client = await world.application(), str(uuid.uuid4())
+    await world.policy(application, allow("identity.users.list"))
+    passport = {"api_key_id": client}
+    assert await world.allows(application, "identity.users.list", passport=passport)
+
+    await world.apply("credentials", event(type, OAuthClient(id=client, bearer=principal_to_wire(application))))
+
+    with pytest.raises(Unauthenticated) as refused:
+        await world.allows(application, "identity.users.list", passport=passport)
+    assert refused.value.reason is Reason.CREDENTIAL_REVOKED
+
+
 async def test_a_deleted_client_that_acts_for_nobody_ends_nothing(world: World) -> None:
     before = await world.ask(lambda store: store.stamps(ORGANIZATION, OWNER))
 

@@ -9,10 +9,9 @@ import pytest
 from concord.kernel.errors import ConcordError, Conflict, Invalid, NotFound, Precondition, QuotaExceeded, Reason
 from concord.kernel.ids import ProjectId
 from concord.kernel.paging import PageRequest
-from concord.policy.model import EVERYONE, NOBODY, Boundary, BoundaryKind, Effect, RoleFilter, Subject
+from concord.policy.model import EVERYONE, NOBODY, Boundary, BoundaryKind, Effect, Subject
 from concord.policy.operations.policies import Draft, Patch, create_policy, delete_policy, set_statements, update_policy
 from concord.policy.operations.quotas import get_quota, list_quotas, set_quota
-from concord.policy.operations.roles import get_role, list_roles
 from fakes import ORGANIZATION, OTHER_ORGANIZATION
 
 from .conftest import OWNER, World, allow, in_group, new_user, rule
@@ -228,23 +227,7 @@ async def test_lists_outside_the_database_page_like_the_others(world: World) -> 
             break
 
     assert seen == sorted(seen, reverse=True)
-    assert len(seen) == len(set(seen)) == found.total_size == 7
-
-
-def test_roles_are_found_by_id_handle_and_filter() -> None:
-    role = get_role("IAMReadOnly")
-    page = PageRequest(size=1000, order=(("name", False),), with_total=True)
-
-    everything = list_roles(RoleFilter(), page)
-    organization = list_roles(RoleFilter(boundary_kinds=(BoundaryKind.ORGANIZATION,)), page)
-
-    assert get_role(role.id) == role
-    assert everything.total_size == 156
-    assert organization.total_size == 26
-    assert list_roles(RoleFilter(handles=("IAMReadOnly",)), page).items == [role]
-    assert list_roles(RoleFilter(catalogues=("",)), page).items == []
-    with pytest.raises(NotFound):
-        get_role("NoSuchRole")
+    assert len(seen) == len(set(seen)) == found.total_size == 9
 
 
 async def test_nothing_attached_to_the_owner_has_any_effect(world: World) -> None:

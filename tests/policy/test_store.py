@@ -19,6 +19,7 @@ from concord.policy.model import (
     EndedCredential,
     EndedKind,
     Endpoint,
+    KnownGroup,
     KnownOrganization,
     KnownPrincipal,
     OrganizationState,
@@ -193,11 +194,11 @@ async def test_policies_are_found_by_holder_and_by_project(both: Stored) -> None
     await both.do(lambda store: [store.add_policy(within), store.add_policy(a_policy(subject=NOBODY))])
 
     held = await both.do(lambda store: store.policies_of(ORGANIZATION, [EVERYONE, Subject.of(OWNER)]))
-    versions = await both.do(lambda store: store.versions_of(ORGANIZATION, [EVERYONE]))
+    stamp = await both.do(lambda store: store.source_stamp(ORGANIZATION, [EVERYONE]))
     named = await both.do(lambda store: store.policies_within(ORGANIZATION, project))
     elsewhere = await both.do(lambda store: store.policies_within(OTHER_ORGANIZATION, project))
 
-    assert (held, versions, named, elsewhere) == ([within], ((within.id, 1),), [within], [])
+    assert (held, stamp.policies, named, elsewhere) == ([within], ((within.id, 1),), [within], [])
 
 
 async def test_a_limit_is_kept_for_each_organization(both: Stored) -> None:
@@ -304,3 +305,18 @@ async def test_names_are_known_by_the_kind_of_thing(both: Stored) -> None:
     names = [await both.do(lambda store, a=a: store.name_of(ORGANIZATION, *a)) for a in asked]
 
     assert names == ["owner", "crew", "site", ""]
+
+
+async def test_groups_are_listed_in_the_order_of_their_ids_up_to_a_bound(both: Stored) -> None:
+    top, below, other = sorted(GroupId(str(uuid.uuid4())) for _ in range(3))
+
+    def write(store: Any) -> None:
+        store.put_group(ORGANIZATION, below, top, "below")
+        store.put_group(ORGANIZATION, top, None, "top")
+        store.put_group(OTHER_ORGANIZATION, other, None, "other")
+
+    await both.do(write)
+
+    groups = [KnownGroup(top, None, "top"), KnownGroup(below, top, "below")]
+    assert await both.do(lambda store: store.list_groups(ORGANIZATION, 10)) == groups
+    assert await both.do(lambda store: store.list_groups(ORGANIZATION, 1)) == groups[:1]

@@ -14,7 +14,7 @@ from concord.identity.v1.organization_pb2 import Organization
 from concord.identity.v1.organization_pb2 import OrganizationState as WireOrganizationState
 from concord.identity.v1.project_pb2 import Project
 from concord.identity.v1.user_pb2 import User, UserKind, UserState
-from concord.kernel.ids import GroupId, OrganizationId, ProjectId, UserId
+from concord.kernel.ids import ApiKeyId, GroupId, OrganizationId, ProjectId, SessionId, UserId
 from concord.kernel.principal import PrincipalKind, PrincipalRef
 from concord.kernel.rpc.wire import instant_from_wire, principal_from_wire, principal_of_change
 from concord.kernel.units import Unit
@@ -29,8 +29,10 @@ from concord.policy.model import (
     SubjectKind,
 )
 from concord.policy.operations.births import give_birth
+from concord.policy.operations.grants import end_grants_in_group, end_grants_in_project, end_grants_of
 from concord.policy.operations.policies import leave_project, orphan_policies
 from concord.policy.store import PolicyStore
+from concord.policy.wire.rights import frozen_session_from_wire
 
 # Twice the longest life of a passport: what ended longer ago cannot come back with one.
 REMEMBER_ENDED = timedelta(minutes=10)
@@ -63,6 +65,7 @@ def apply_groups(unit: Unit[PolicyStore], event: ChangeEvent) -> None:
         if event.type == "group.deleted":
             unit.store.delete_group(unit.organization_id, GroupId(event.resource_id))
             orphan_policies(unit, Subject(SubjectKind.GROUP, event.resource_id))
+            end_grants_in_group(unit, GroupId(event.resource_id))
         elif group is not None:
             parent = GroupId(group.parent_group_id) if group.parent_group_id else None
             unit.store.put_group(unit.organization_id, GroupId(group.id), parent, group.name.text)
@@ -77,14 +80,36 @@ def apply_credentials(unit: Unit[PolicyStore], event: ChangeEvent) -> None:
     if event.type == "api_key.updated":
         _apply_changed_key(unit, event)
         return
+    if event.type in ("session.created", "session.renewed"):
+        _keep_frozen(unit, event)
+        return
     ended = _ended(unit, event)
     if ended is not None:
         _remember(unit, ended)
+        _release_frozen(unit, ended)
 
 
 def _remember(unit: Unit[PolicyStore], ended: EndedCredential) -> None:
     unit.store.purge_ended(unit.now - REMEMBER_ENDED)
     unit.store.put_ended(unit.organization_id, ended)
+
+
+def _keep_frozen(unit: Unit[PolicyStore], event: ChangeEvent) -> None:
+    session = _unpack(event, Session)
+    frozen = None if session is None else frozen_session_from_wire(session, unit.organization_id)
+    if frozen is not None:
+        unit.store.put_frozen_session(frozen)
+
+
+def _release_frozen(unit: Unit[PolicyStore], ended: EndedCredential) -> None:
+    """Let go of the sessions that ended. Changes come in order, so what an epoch ends was told of before it."""
+    match ended.kind:
+        case EndedKind.SESSION:
+            unit.store.end_frozen_session(unit.organization_id, SessionId(ended.id))
+        case EndedKind.SESSION_EPOCH:
+            unit.store.end_frozen_sessions_of(unit.organization_id, ended.principal)
+        case EndedKind.API_KEY:
+            unit.store.end_frozen_sessions_of_key(unit.organization_id, ApiKeyId(ended.id))
 
 
 def _apply_changed_key(unit: Unit[PolicyStore], event: ChangeEvent) -> None:
@@ -149,6 +174,7 @@ def _apply_project(unit: Unit[PolicyStore], event: ChangeEvent) -> None:
     if event.type == "project.deleted":
         unit.store.delete_project(unit.organization_id, project_id)
         leave_project(unit, project_id)
+        end_grants_in_project(unit, project_id)
         return
     project = _unpack(event, Project)
     if project is not None:
@@ -159,6 +185,7 @@ def _apply_principal(unit: Unit[PolicyStore], event: ChangeEvent, ref: Principal
     if event.type.endswith(".deleted"):
         unit.store.delete_principal(unit.organization_id, ref)
         orphan_policies(unit, Subject.of(ref))
+        end_grants_of(unit, Subject.of(ref))
         return
     principal = _known_user(event, ref) if ref.kind is PrincipalKind.USER else _known_program(event, ref)
     if principal is not None:
@@ -206,6 +233,8 @@ def _ended(unit: Unit[PolicyStore], event: ChangeEvent) -> EndedCredential | Non
         if bearer is None:
             return None
         if event.type == "api_key.rotated":
+            if _overlaps(key, time):
+                return None
             return EndedCredential(EndedKind.API_KEY_EPOCH, event.resource_id, bearer, _settled(unit, time))
         return EndedCredential(EndedKind.API_KEY, event.resource_id, bearer, time)
     if event.type == "oauth_client.deleted":
@@ -213,6 +242,12 @@ def _ended(unit: Unit[PolicyStore], event: ChangeEvent) -> EndedCredential | Non
         client = _unpack(event, OAuthClient)
         bearer = None if client is None else principal_from_wire(client.bearer)
         return None if bearer is None else EndedCredential(EndedKind.API_KEY, event.resource_id, bearer, time)
+    if event.type in ("oauth_client.updated", "client_secret.deleted"):
+        # Passports made with what was taken away are void; one made with what is left comes again.
+        client = _unpack(event, OAuthClient)
+        bearer = None if client is None else principal_from_wire(client.bearer)
+        changed = _settled(unit, time)
+        return None if bearer is None else EndedCredential(EndedKind.API_KEY_EPOCH, event.resource_id, bearer, changed)
     if event.type == "session.ended":
         session = _unpack(event, Session)
         principal = None if session is None else principal_from_wire(session.principal)
@@ -225,6 +260,13 @@ def _ended(unit: Unit[PolicyStore], event: ChangeEvent) -> EndedCredential | Non
         raised = _settled(unit, instant_from_wire(epoch.epoch_time))
         return EndedCredential(EndedKind.SESSION_EPOCH, principal.id, principal, raised)
     return None
+
+
+def _overlaps(key: ApiKey, time: datetime) -> bool:
+    """Tell whether what the key was before a rotation stays good until all passports made from it have ended."""
+    if not key.HasField("former_expire_time"):
+        return False
+    return instant_from_wire(key.former_expire_time) >= time + LONGEST_PASSPORT + LONGEST_CALL
 
 
 def _unpack(event: ChangeEvent, kind: type[Any]) -> Any:

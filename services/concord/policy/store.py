@@ -5,29 +5,37 @@ writes, and writes become visible to others all at once or not at all. A method 
 organization neither sees nor touches rows of another; a stranger's id answers as an unknown one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from concord.kernel.ids import GroupId, OrganizationId, PolicyId, ProjectId, StatementId
+from concord.kernel.ids import GroupId, OrganizationId, PolicyId, ProjectId, RoleId, StatementId
 from concord.kernel.paging import Page, PageRequest
 from concord.kernel.principal import PrincipalRef
 from concord.policy.model import (
     EndedCredential,
+    Grant,
+    GrantFilter,
+    GrantId,
+    KnownGroup,
     KnownOrganization,
     KnownPrincipal,
     Policy,
     PolicyFilter,
     Quota,
+    Role,
+    Sources,
+    SourceStamp,
     Stamps,
     Standing,
     Statement,
     Subject,
 )
+from concord.policy.rights_store import RightsStore
 
 
-class PolicyStore(Protocol):
-    """Policies with their statements, quotas, and the replicas that decisions look at."""
+class PolicyStore(RightsStore, Protocol):
+    """Policies with their statements, roles, grants, quotas, and the replicas that decisions look at."""
 
     # policies -----------------------------------------------------------------------------------
 
@@ -49,6 +57,7 @@ class PolicyStore(Protocol):
 
         Orders are `name` (case folded), `create_time` and `update_time`; the id breaks ties.
         `statements` is None in the result unless asked for. An empty tuple in the filter passes nothing.
+        Everyone's unnamed policy is never among them.
         """
 
     def save_policy(self, policy: Policy) -> None:
@@ -61,7 +70,10 @@ class PolicyStore(Protocol):
         """Delete a policy and its statements; tell whether it was there."""
 
     def count_policies(self, organization_id: OrganizationId) -> int:
-        """Count the policies that people made: those with an empty catalogue."""
+        """Count the named policies that people made: those with an empty catalogue."""
+
+    def find_inline_policy(self, organization_id: OrganizationId, subject: Subject) -> Policy | None:
+        """Return the holder's unnamed policy with its statements, or None."""
 
     def list_statements(
         self, organization_id: OrganizationId, policy_id: PolicyId, page: PageRequest
@@ -71,16 +83,94 @@ class PolicyStore(Protocol):
     def policies_of(self, organization_id: OrganizationId, subjects: Iterable[Subject]) -> Sequence[Policy]:
         """Return the policies held by any of these, with statements, ordered by id."""
 
-    def versions_of(
-        self, organization_id: OrganizationId, subjects: Iterable[Subject]
-    ) -> tuple[tuple[PolicyId, int], ...]:
-        """Return id and version of what `policies_of` returns, in the same order. A version says one thing for ever."""
-
     def policies_within(self, organization_id: OrganizationId, project_id: ProjectId) -> Sequence[Policy]:
         """Return the policies of which a statement's boundary names the project, with statements."""
 
     def known_statement_ids(self, organization_id: OrganizationId, ids: Iterable[StatementId]) -> frozenset[str]:
-        """Return those of the ids that a statement has."""
+        """Return those of the ids that a statement of a policy has."""
+
+    # what a program is made of --------------------------------------------------------------------
+
+    def source_stamp(self, organization_id: OrganizationId, subjects: Iterable[Subject]) -> SourceStamp:
+        """Return ids and versions of what `sources_of` returns, each kind ordered by id."""
+
+    def sources_of(self, organization_id: OrganizationId, subjects: Iterable[Subject]) -> Sources:
+        """Return the policies and grants held by any of these, ordered by id, and the roles of the grants.
+
+        The roles are those that people made, with all that they include, however deep and even in a circle.
+        """
+
+    # roles ----------------------------------------------------------------------------------------
+
+    def add_role(self, role: Role) -> None:
+        """Add a role. Raises AlreadyExists where the id or the handle is taken."""
+
+    def save_role(self, role: Role) -> None:
+        """Overwrite a role. Raises NotFound where it is unknown."""
+
+    def delete_role(self, organization_id: OrganizationId, role_id: RoleId) -> bool:
+        """Delete a role; tell whether it was there. Grants of it are the caller's to end."""
+
+    def find_role(self, organization_id: OrganizationId, role_id: RoleId) -> Role | None:
+        """Return the role, or None."""
+
+    def find_role_by_handle(self, organization_id: OrganizationId, handle: str) -> Role | None:
+        """Return the role whose handle has exactly these characters, or None."""
+
+    def find_roles(self, organization_id: OrganizationId, ids: Iterable[RoleId]) -> Mapping[RoleId, Role]:
+        """Return those of the roles that there are, by id."""
+
+    def role_heads(self, organization_id: OrganizationId) -> Sequence[Role]:
+        """Return all roles in the order of their ids, without documents and statements."""
+
+    def roles_within(self, organization_id: OrganizationId, ids: Iterable[RoleId]) -> Mapping[RoleId, Role]:
+        """Return these roles and all that they include, however deep, by id."""
+
+    def including(self, organization_id: OrganizationId, role_id: RoleId) -> Sequence[RoleId]:
+        """Return the ids of the roles that include this one directly, in order."""
+
+    def count_roles(self, organization_id: OrganizationId) -> int:
+        """Count the roles."""
+
+    # grants ---------------------------------------------------------------------------------------
+
+    def add_grant(self, grant: Grant) -> None:
+        """Add a grant. Raises AlreadyExists where its id, or the three things that it joins, are taken."""
+
+    def move_grant(self, grant: Grant) -> None:
+        """Overwrite boundary, version and update time of a grant. Raises NotFound where it is unknown."""
+
+    def delete_grant(self, grant: Grant) -> bool:
+        """Delete a grant; tell whether it was there."""
+
+    def find_grant(self, organization_id: OrganizationId, grant_id: GrantId) -> Grant | None:
+        """Return the grant, or None."""
+
+    def find_grant_by_key(
+        self, organization_id: OrganizationId, subject: Subject, role_id: RoleId, boundary_key: str
+    ) -> Grant | None:
+        """Return the one grant that joins these three, or None."""
+
+    def list_grants(self, organization_id: OrganizationId, wanted: GrantFilter, page: PageRequest) -> Page[Grant]:
+        """Return one page of the grants that pass every part of the filter.
+
+        The order is `create_time`; the id breaks ties. An empty tuple in the filter passes nothing.
+        """
+
+    def grants_of(self, organization_id: OrganizationId, subjects: Iterable[Subject]) -> Sequence[Grant]:
+        """Return the grants held by any of these, ordered by id."""
+
+    def grants_of_role(self, organization_id: OrganizationId, role_id: RoleId) -> Sequence[Grant]:
+        """Return the grants of a role, ordered by id."""
+
+    def grants_in_group(self, organization_id: OrganizationId, group_id: GroupId) -> Sequence[Grant]:
+        """Return the grants whose boundary is the group, ordered by id."""
+
+    def grants_in_project(self, organization_id: OrganizationId, project_id: ProjectId) -> Sequence[Grant]:
+        """Return the grants whose boundary names the project, ordered by id."""
+
+    def count_grants(self, organization_id: OrganizationId) -> int:
+        """Count the grants that people made: those with an empty catalogue."""
 
     # quotas -------------------------------------------------------------------------------------
 
@@ -96,9 +186,9 @@ class PolicyStore(Protocol):
     # replicas -----------------------------------------------------------------------------------
     #
     # A write that may change what somebody is allowed moves a stamp in the same unit: the principal's
-    # own where it concerns one (state, memberships, ended credentials), else the organization's
-    # (policies, groups, owner). Whoever keeps conclusions can therefore tell in one small read
-    # whether they still hold.
+    # own where it concerns one (state, memberships, its grants, ended credentials), else the
+    # organization's (policies, roles, grants to groups, groups, owner). Whoever keeps conclusions can
+    # therefore tell in one small read whether they still hold.
 
     def stamps(self, organization_id: OrganizationId, ref: PrincipalRef) -> Stamps | None:
         """Return the stamps of a principal, or None where it or its organization is unknown."""
@@ -144,6 +234,9 @@ class PolicyStore(Protocol):
     def has_group(self, organization_id: OrganizationId, group_id: GroupId) -> bool:
         """Tell whether the group is known."""
 
+    def list_groups(self, organization_id: OrganizationId, most: int) -> Sequence[KnownGroup]:
+        """Return the groups in the order of their ids, and no more of them than wanted."""
+
     def delete_group(self, organization_id: OrganizationId, group_id: GroupId) -> bool:
         """Forget a group and its memberships; tell whether it was known."""
 
@@ -157,7 +250,7 @@ class PolicyStore(Protocol):
         """Return the name of a thing kept or copied here, or an empty text.
 
         Types are `identity.users`, `identity.applications`, `identity.devices`, `identity.projects`,
-        `groups.groups` and `policy.policies`; others have no name here.
+        `groups.groups`, `policy.policies` and `policy.roles`; others have no name here.
         """
 
     def put_ended(self, organization_id: OrganizationId, ended: EndedCredential) -> None:

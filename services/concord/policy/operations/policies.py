@@ -1,20 +1,16 @@
 """Making, changing and deleting policies."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from concord.kernel import ids
-from concord.kernel.errors import Conflict, Invalid, NotFound, Precondition, Reason, Violation
-from concord.kernel.ids import GroupId, OrganizationId, PolicyId, ProjectId, StatementId
+from concord.kernel.errors import Conflict, NotFound, Precondition, Reason
+from concord.kernel.ids import GroupId, OrganizationId, PolicyId, ProjectId
 from concord.kernel.paging import Page, PageRequest
 from concord.kernel.quotas import require_room
 from concord.kernel.units import Change, Unit
-from concord.policy.compiling import check_statements
-from concord.policy.languages import get_language
 from concord.policy.model import (
     NOBODY,
-    Boundary,
-    BoundaryKind,
     Effect,
     Policy,
     PolicyFilter,
@@ -23,12 +19,11 @@ from concord.policy.model import (
     SubjectKind,
     check_facts,
 )
+from concord.policy.operations.documents import said
 from concord.policy.operations.quotas import limit_of
 from concord.policy.store import PolicyStore
 
 QUOTA = "policies"
-# Together, in one policy: each may be asked at every call of its subjects.
-MAX_CONDITIONS = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +55,7 @@ def create_policy(unit: Unit[PolicyStore], draft: Draft) -> Policy:
     """Make a policy of the unit's organization."""
     store, organization_id = unit.store, unit.organization_id
     check_facts(name=draft.name, description=draft.description, tags=draft.tags, attributes=draft.attributes)
-    statements = _said(draft.language, draft.document, draft.statements)
-    statements = _checked(store, organization_id, draft.language, statements)
+    statements = said(store, organization_id, draft.language, draft.document, draft.statements)
     require_subject(store, organization_id, draft.subject)
     require_room(QUOTA, limit_of(store, organization_id, QUOTA), lambda: store.count_policies(organization_id))
     policy = Policy(
@@ -81,14 +75,33 @@ def create_policy(unit: Unit[PolicyStore], draft: Draft) -> Policy:
     store.add_policy(policy)
     # A policy that only allows takes nothing away; its rights are there when the answer is, all the
     # same, because what decides is in this service.
-    unit.record(_change("policy.created", None, policy, security_relevant=denies(policy)))
+    unit.record(policy_change("policy.created", None, policy, security_relevant=denies(policy)))
     return policy
 
 
+def clone_policy(unit: Unit[PolicyStore], policy_id: PolicyId) -> Policy:
+    """Make a policy that says what another one says, for the same subject."""
+    source = get_policy(unit.store, unit.organization_id, policy_id)
+    return create_policy(
+        unit,
+        Draft(
+            name=source.name,
+            description=source.description,
+            tags=source.tags,
+            attributes=source.attributes,
+            subject=source.subject,
+            language=source.language,
+            document=source.document,
+            # A document is compiled anew; it would contradict statements beside it.
+            statements=() if source.document else tuple(source.statements or ()),
+        ),
+    )
+
+
 def get_policy(store: PolicyStore, organization_id: OrganizationId, policy_id: PolicyId) -> Policy:
-    """Return a policy with its statements."""
+    """Return a policy with its statements. Unnamed ones are found by their holder alone."""
     policy = store.find_policy(organization_id, policy_id)
-    if policy is None:
+    if policy is None or policy.inline:
         raise NotFound("policy", policy_id)
     return policy
 
@@ -128,7 +141,7 @@ def update_policy(unit: Unit[PolicyStore], policy_id: PolicyId, patch: Patch, et
     after = replace(after, version=before.version + 1, update_time=unit.now if touched else before.update_time)
     unit.store.save_policy(after)
     moved = after.subject != before.subject
-    unit.record(_change("policy.updated", before, after, security_relevant=moved))
+    unit.record(policy_change("policy.updated", before, after, security_relevant=moved))
     return after
 
 
@@ -138,7 +151,7 @@ def delete_policy(unit: Unit[PolicyStore], policy_id: PolicyId, etag: str = "") 
     if not policy.deletable:
         raise _kept_by_the_platform(policy)
     unit.store.delete_policy(unit.organization_id, policy_id)
-    unit.record(_change("policy.deleted", policy, None, security_relevant=True))
+    unit.record(policy_change("policy.deleted", policy, None, security_relevant=True))
     return policy
 
 
@@ -146,8 +159,7 @@ def list_statements(
     store: PolicyStore, organization_id: OrganizationId, policy_id: PolicyId, page: PageRequest
 ) -> Page[Statement]:
     """Return a page of a policy's statements."""
-    if store.find_policy(organization_id, policy_id) is None:
-        raise NotFound("policy", policy_id)
+    get_policy(store, organization_id, policy_id)
     return store.list_statements(organization_id, policy_id, page)
 
 
@@ -161,11 +173,10 @@ def set_statements(
 ) -> Policy:
     """Replace all statements of a policy. Each gets a new id, whatever it says."""
     before = _editable(unit, policy_id, etag)
-    said = _said(before.language, document, statements)
-    said = _checked(unit.store, unit.organization_id, before.language, said)
-    after = replace(before, version=before.version + 1, update_time=unit.now, document=document).saying(said)
+    saying = said(unit.store, unit.organization_id, before.language, document, statements)
+    after = replace(before, version=before.version + 1, update_time=unit.now, document=document).saying(saying)
     unit.store.replace_statements(after)
-    unit.record(_change("policy.updated", before, after, security_relevant=True))
+    unit.record(policy_change("policy.updated", before, after, security_relevant=True))
     return after
 
 
@@ -174,20 +185,20 @@ def orphan_policies(unit: Unit[PolicyStore], subject: Subject) -> None:
     for policy in unit.store.policies_of(unit.organization_id, [subject]):
         if policy.inline:
             unit.store.delete_policy(unit.organization_id, policy.id)
-            unit.record(_change("policy.deleted", policy, None))
+            unit.record(policy_change("policy.deleted", policy, None))
             continue
         after = replace(policy, subject=NOBODY, version=policy.version + 1)
         unit.store.save_policy(after)
-        unit.record(_change("policy.updated", policy, after))
+        unit.record(policy_change("policy.updated", policy, after))
 
 
 def leave_project(unit: Unit[PolicyStore], project_id: ProjectId) -> None:
     """Take a project out of every boundary. A boundary left with none covers nothing; it never widens."""
     for policy in unit.store.policies_within(unit.organization_id, project_id):
-        said = [_without(each, project_id) for each in policy.statements or ()]
-        after = replace(policy, version=policy.version + 1).saying(said)
+        left = [_without(each, project_id) for each in policy.statements or ()]
+        after = replace(policy, version=policy.version + 1).saying(left)
         unit.store.replace_statements(after)
-        unit.record(_change("policy.updated", policy, after))
+        unit.record(policy_change("policy.updated", policy, after))
 
 
 def require_subject(store: PolicyStore, organization_id: OrganizationId, subject: Subject) -> None:
@@ -203,71 +214,6 @@ def require_subject(store: PolicyStore, organization_id: OrganizationId, subject
 def denies(policy: Policy) -> bool:
     """Tell whether any of a policy's statements denies."""
     return any(each.effect is Effect.DENY for each in policy.statements or ())
-
-
-def _said(language: str, document: str, statements: Sequence[Statement]) -> tuple[Statement, ...]:
-    """Return the statements that were given, or those of the document that was given instead."""
-    if not document:
-        return tuple(statements)
-    if statements:
-        raise Invalid(Violation("document", "is given instead of statements, not beside them", rule="constraint"))
-    return tuple(
-        Statement(
-            id=StatementId(""),
-            effect=Effect(each.effect.value),
-            permissions=each.permissions,
-            operations=each.operations,
-            role_names=each.role_names,
-            boundary=Boundary(
-                BoundaryKind(each.boundary.kind.value),
-                project_ids=tuple(ProjectId(project) for project in sorted(each.boundary.project_ids)),
-                group_id=each.boundary.group_id,
-                owner_user_id=each.boundary.owner_user_id,
-            ),
-            condition=each.condition,
-        )
-        for each in get_language(language, "policy.language").parse(document)
-    )
-
-
-def _checked(
-    store: PolicyStore, organization_id: OrganizationId, language: str, statements: Sequence[Statement]
-) -> tuple[Statement, ...]:
-    """Return the statements with fresh ids and whole boundaries, or raise for what is wrong or unknown in them."""
-    if sum(len(each.condition) for each in statements) > MAX_CONDITIONS:
-        told = f"must have conditions of at most {MAX_CONDITIONS} characters together"
-        raise Invalid(Violation("statements", told, rule="length"))
-    check_statements(language, statements)
-    _require_places(store, organization_id, [each.boundary for each in statements if each.boundary is not None])
-    return tuple(
-        replace(each, id=ids.new(StatementId), boundary=_whole(each.boundary, organization_id)) for each in statements
-    )
-
-
-def _whole(boundary: Boundary | None, organization_id: OrganizationId) -> Boundary:
-    if boundary is None or boundary.kind is BoundaryKind.ORGANIZATION:
-        return Boundary(BoundaryKind.ORGANIZATION, organization_id=organization_id)
-    return replace(boundary, organization_id="", project_ids=tuple(dict.fromkeys(boundary.project_ids)))
-
-
-def _require_places(store: PolicyStore, organization_id: OrganizationId, boundaries: Iterable[Boundary]) -> None:
-    projects: dict[ProjectId, None] = {}
-    for boundary in boundaries:
-        if boundary.organization_id and boundary.organization_id != organization_id:
-            raise NotFound("organization", boundary.organization_id)
-        projects.update(dict.fromkeys(boundary.project_ids))
-        if boundary.kind is BoundaryKind.GROUP_SUBTREE and not store.has_group(
-            organization_id, GroupId(boundary.group_id)
-        ):
-            raise NotFound("group", boundary.group_id)
-        if boundary.kind is BoundaryKind.OWNER_ACCOUNT:
-            known = store.find_organization(organization_id)
-            if known is None or known.owner_user_id != boundary.owner_user_id:
-                raise NotFound("user", boundary.owner_user_id)
-    known_projects = store.known_projects(organization_id, projects)
-    for project in projects:
-        if project not in known_projects:
-            raise NotFound("project", project)
 
 
 def _without(statement: Statement, project_id: ProjectId) -> Statement:
@@ -301,7 +247,10 @@ def _names_a_fact(patch: Patch) -> bool:
     return any(each is not None for each in (patch.name, patch.description, patch.tags, patch.attributes))
 
 
-def _change(type_: str, before: Policy | None, after: Policy | None, *, security_relevant: bool = False) -> Change:
+def policy_change(
+    type_: str, before: Policy | None, after: Policy | None, *, security_relevant: bool = False
+) -> Change:
+    """Return the announcement of a policy's change."""
     shown = after or before
     assert shown is not None
     return Change(

@@ -20,6 +20,8 @@ _UNITS = {
     "users": ("Users", "users", "people, the owner included"),
     "projects": ("Projects", "projects", "projects, the default one included"),
     "ssh_keys": ("SSH keys", "ssh keys", "SSH keys of all projects together"),
+    "roles": ("Roles", "roles", "roles that people made"),
+    "grants": ("Grants", "grants", "roles given to principals and groups, each in each place"),
 }
 
 

@@ -10,7 +10,7 @@ from concord.kernel.database.listing import Listing, any_of
 from concord.kernel.errors import AlreadyExists, NotFound
 from concord.kernel.ids import OrganizationId, PolicyId, ProjectId, StatementId
 from concord.kernel.paging import Page, PageRequest
-from concord.policy.model import BoundaryKind, Policy, PolicyFilter, Quota, Statement, Subject
+from concord.policy.model import BoundaryKind, Policy, PolicyFilter, Quota, Statement, Subject, SubjectKind
 from concord.policy.sql.replicas import Stamping
 from concord.policy.sql.rows import body_statement, policy_row, row_policy, statement_body
 from concord.policy.sql.tables import policy, policy_project, policy_tag, quota, statement
@@ -36,7 +36,17 @@ _DELETE = delete(policy).where(_THIS_POLICY)
 _COUNT = (
     select(func.count())
     .select_from(policy)
-    .where(policy.c.organization_id == bindparam("key_organization"), policy.c.catalogue == "")
+    .where(
+        policy.c.organization_id == bindparam("key_organization"),
+        policy.c.catalogue == "",
+        policy.c.inline.is_(False),
+    )
+)
+_FIND_INLINE = select(policy).where(
+    policy.c.organization_id == bindparam("key_organization"),
+    policy.c.subject_kind == bindparam("subject_kind"),
+    policy.c.subject_id == bindparam("subject_id"),
+    policy.c.inline.is_(True),
 )
 _STATEMENTS = select(statement).where(_parts(statement)).order_by(statement.c.position)
 _STATEMENTS_OF_MANY = (
@@ -93,6 +103,8 @@ _LISTING = Listing(
         ),
         "editable": policy.c.editable == bindparam("editable"),
         "catalogues": any_of(policy.c.catalogue, "catalogues"),
+        "inline": policy.c.inline == bindparam("inline"),
+        "besides": policy.c.subject_kind != bindparam("besides"),
     },
 )
 _STATEMENT_LISTING = Listing(
@@ -156,6 +168,8 @@ class SqlPolicies(Stamping):
             "tag": wanted.tag,
             "editable": wanted.editable,
             "catalogues": wanted.catalogues,
+            "inline": wanted.inline,
+            "besides": SubjectKind.EVERYONE.value if wanted.inline else None,
         }
         found = _LISTING.page(self._connection, page, filters, lambda row: row_policy(row, None))
         if not with_statements:
@@ -191,7 +205,12 @@ class SqlPolicies(Stamping):
     def policies_of(self, organization_id: OrganizationId, subjects: Iterable[Subject]) -> Sequence[Policy]:
         return self._whole(organization_id, self._held_by(_OF_SUBJECTS, organization_id, subjects))
 
-    def versions_of(
+    def find_inline_policy(self, organization_id: OrganizationId, subject: Subject) -> Policy | None:
+        key = {"key_organization": organization_id, "subject_kind": subject.kind.value, "subject_id": subject.id}
+        found = self._whole(organization_id, self._connection.execute(_FIND_INLINE, key).all())
+        return found[0] if found else None
+
+    def _policy_versions(
         self, organization_id: OrganizationId, subjects: Iterable[Subject]
     ) -> tuple[tuple[PolicyId, int], ...]:
         rows = self._held_by(_VERSIONS_OF_SUBJECTS, organization_id, subjects)

@@ -1,6 +1,6 @@
 """The replicas: what decisions must know of principals, projects, groups and ended credentials."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from concord.kernel.principal import PrincipalKind, PrincipalRef
 from concord.policy.model import (
     EndedCredential,
     EndedKind,
+    KnownGroup,
     KnownOrganization,
     KnownPrincipal,
     OrganizationState,
@@ -22,6 +23,7 @@ from concord.policy.model import (
 )
 from concord.policy.sql.tables import (
     ended_credential,
+    frozen_session,
     known_group,
     known_membership,
     known_organization,
@@ -29,6 +31,9 @@ from concord.policy.sql.tables import (
     known_project,
     policy,
     quota,
+    rights_snapshot,
+    role,
+    role_grant,
 )
 
 _ORGANIZATION: BindParameter[Any] = bindparam("key_organization")
@@ -106,17 +111,27 @@ _MEMBERSHIPS_OF_GROUP = delete(known_membership).where(_key(known_membership, "o
 _KNOWN_PROJECTS = select(known_project.c.id).where(
     known_project.c.organization_id == _ORGANIZATION, known_project.c.id.in_(bindparam("ids", expanding=True))
 )
+_LIST_GROUPS = (
+    select(known_group)
+    .where(known_group.c.organization_id == _ORGANIZATION)
+    .order_by(known_group.c.id)
+    .limit(bindparam("most"))
+)
 _PURGE_ENDED = delete(ended_credential).where(ended_credential.c.end_time < bindparam("before"))
 _DROP_ALL = [
     delete(table).where(table.c.organization_id == _ORGANIZATION)
     for table in (
         policy,  # tags, statements and projects go with it
+        role,  # what it includes goes with it
+        role_grant,  # projects go with it
         quota,
         known_principal,
         known_project,
         known_group,
         known_membership,
         ended_credential,
+        frozen_session,
+        rights_snapshot,
     )
 ]
 
@@ -142,6 +157,7 @@ _NAMES = {
     "identity.projects": select(known_project.c.name).where(_key(known_project, "organization_id", "id")),
     "groups.groups": select(known_group.c.name).where(_key(known_group, "organization_id", "id")),
     "policy.policies": select(policy.c.name).where(_key(policy, "organization_id", "id")),
+    "policy.roles": select(role.c.name).where(_key(role, "organization_id", "id")),
 }
 
 
@@ -261,6 +277,10 @@ class SqlReplicas(Stamping):
     def has_group(self, organization_id: OrganizationId, group_id: GroupId) -> bool:
         key = {"key_organization_id": organization_id, "key_id": group_id}
         return self._connection.execute(_GROUPS.select, key).first() is not None
+
+    def list_groups(self, organization_id: OrganizationId, most: int) -> Sequence[KnownGroup]:
+        rows = self._connection.execute(_LIST_GROUPS, {"key_organization": organization_id, "most": most})
+        return [KnownGroup(row.id, row.parent_id, row.name) for row in rows]
 
     def delete_group(self, organization_id: OrganizationId, group_id: GroupId) -> bool:
         members = {"key_organization_id": organization_id, "key_group_id": group_id}

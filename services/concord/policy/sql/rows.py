@@ -3,8 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
-from concord.kernel.ids import OrganizationId, PolicyId, ProjectId, StatementId
-from concord.policy.model import Boundary, BoundaryKind, Effect, Endpoint, Policy, Statement, Subject, SubjectKind
+from concord.kernel.ids import OrganizationId, PolicyId, ProjectId, RoleId, StatementId
+from concord.policy.model import (
+    Boundary,
+    BoundaryKind,
+    Effect,
+    Endpoint,
+    Grant,
+    GrantId,
+    LocalizedText,
+    Policy,
+    Role,
+    RoleKind,
+    Statement,
+    Subject,
+    SubjectKind,
+)
 
 
 def policy_row(policy: Policy) -> dict[str, Any]:
@@ -57,6 +71,93 @@ def row_policy(row: Any, statements: tuple[Statement, ...] | None) -> Policy:
         catalogue=row.catalogue,
         editable=row.editable,
         deletable=row.deletable,
+    )
+
+
+def role_row(role: Role) -> dict[str, Any]:
+    """Return the row of a role."""
+    return {
+        "organization_id": role.organization_id,
+        "id": role.id,
+        "version": role.version,
+        "create_time": role.create_time,
+        "update_time": role.update_time,
+        "handle": role.handle or None,
+        "name": role.name.text,
+        "name_translations": dict(role.name.translations),
+        "description": role.description.text,
+        "description_translations": dict(role.description.translations),
+        "attributes": dict(role.attributes),
+        "kind": role.kind.value,
+        "language": role.language,
+        "document": role.document,
+        "statements": [{"id": each.id, **statement_body(each)} for each in role.statements],
+        "included_role_ids": list(role.included_role_ids),
+        "resource_type_id": role.resource_type_id,
+        "permissions": list(role.permissions),
+        "boundary_kind": role.boundary_kind.value,
+        "categories": list(role.categories),
+    }
+
+
+def row_role(row: Any) -> Role:
+    """Return the role of a row; one that was read without document and statements has none."""
+    return Role(
+        id=RoleId(row.id),
+        organization_id=OrganizationId(row.organization_id),
+        version=row.version,
+        create_time=row.create_time,
+        update_time=row.update_time,
+        handle=row.handle or "",
+        name=LocalizedText(row.name, row.name_translations),
+        description=LocalizedText(row.description, row.description_translations),
+        attributes=row.attributes,
+        kind=RoleKind(row.kind),
+        language=row.language,
+        document=getattr(row, "document", ""),
+        statements=tuple(body_statement(each["id"], each) for each in getattr(row, "statements", ())),
+        included_role_ids=tuple(RoleId(each) for each in row.included_role_ids),
+        resource_type_id=row.resource_type_id,
+        permissions=tuple(row.permissions),
+        boundary_kind=BoundaryKind(row.boundary_kind),
+        categories=tuple(row.categories),
+    )
+
+
+def grant_row(grant: Grant) -> dict[str, Any]:
+    """Return the row of a grant."""
+    return {
+        "organization_id": grant.organization_id,
+        "id": grant.id,
+        "version": grant.version,
+        "create_time": grant.create_time,
+        "update_time": grant.update_time,
+        "catalogue": grant.catalogue,
+        "subject_kind": grant.subject.kind.value,
+        "subject_id": grant.subject.id,
+        "role_id": grant.role_id,
+        "role_language": grant.role_language,
+        "role_catalogue": grant.role_catalogue,
+        "boundary_key": grant.boundary.key,
+        "boundary_group_id": grant.boundary.group_id,
+        "boundary": _boundary_body(grant.boundary),
+    }
+
+
+def row_grant(row: Any) -> Grant:
+    """Return the grant of a row."""
+    return Grant(
+        id=GrantId(row.id),
+        organization_id=OrganizationId(row.organization_id),
+        version=row.version,
+        create_time=row.create_time,
+        update_time=row.update_time,
+        catalogue=row.catalogue,
+        subject=Subject(SubjectKind(row.subject_kind), row.subject_id),
+        role_id=RoleId(row.role_id),
+        role_language=row.role_language,
+        role_catalogue=row.role_catalogue,
+        boundary=_body_boundary(row.boundary),
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     MetaData,
     PrimaryKeyConstraint,
     Table,
+    UniqueConstraint,
 )
 
 from concord.kernel.database.columns import Id, Instant, Json, Text
@@ -100,6 +101,97 @@ policy_project = Table(
     Index("policy_project_policy_id", "organization_id", "policy_id"),
 )
 
+role = Table(
+    "role",
+    METADATA,
+    Column("organization_id", Id, nullable=False),
+    Column("id", Id, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("create_time", Instant, nullable=False),
+    Column("update_time", Instant, nullable=False),
+    # NULL where there is none, so that only real handles are unique.
+    Column("handle", Text, nullable=True),
+    Column("name", Text, nullable=False),
+    Column("name_translations", Json, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("description_translations", Json, nullable=False),
+    Column("attributes", Json, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("statements", Json, nullable=False),
+    Column("included_role_ids", Json, nullable=False),
+    Column("resource_type_id", Text, nullable=False),
+    Column("permissions", Json, nullable=False),
+    Column("boundary_kind", Text, nullable=False),
+    Column("categories", Json, nullable=False),
+    PrimaryKeyConstraint("organization_id", "id", name="role_key"),
+    UniqueConstraint("organization_id", "handle", name="role_handle"),
+)
+
+# Which roles a role includes, supplied ones too, so that both ways can be walked without reading them all.
+role_inclusion = Table(
+    "role_inclusion",
+    METADATA,
+    Column("organization_id", Id, nullable=False),
+    Column("role_id", Id, nullable=False),
+    Column("included_role_id", Id, nullable=False),
+    PrimaryKeyConstraint("organization_id", "role_id", "included_role_id", name="role_inclusion_key"),
+    ForeignKeyConstraint(
+        ["organization_id", "role_id"],
+        ["role.organization_id", "role.id"],
+        name="role_inclusion_role",
+        ondelete="CASCADE",
+    ),
+    Index("role_inclusion_included", "organization_id", "included_role_id"),
+)
+
+# `grant` is a word of SQL.
+role_grant = Table(
+    "role_grant",
+    METADATA,
+    Column("organization_id", Id, nullable=False),
+    Column("id", Id, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("create_time", Instant, nullable=False),
+    Column("update_time", Instant, nullable=False),
+    Column("catalogue", Text, nullable=False),
+    Column("subject_kind", Text, nullable=False),
+    Column("subject_id", Id, nullable=False),
+    Column("role_id", Id, nullable=False),
+    # Copied from the role, where they never change: lists and replacements look at them.
+    Column("role_language", Text, nullable=False),
+    Column("role_catalogue", Text, nullable=False),
+    Column("boundary_key", Text, nullable=False),
+    # Empty but for a subtree.
+    Column("boundary_group_id", Text, nullable=False),
+    Column("boundary", Json, nullable=False),
+    PrimaryKeyConstraint("organization_id", "id", name="role_grant_key"),
+    UniqueConstraint(
+        "organization_id", "subject_kind", "subject_id", "role_id", "boundary_key", name="role_grant_joined"
+    ),
+    Index("role_grant_role", "organization_id", "role_id"),
+    Index("role_grant_group", "organization_id", "boundary_group_id"),
+    Index("role_grant_create_time", "organization_id", "create_time", "id"),
+)
+
+# Which grants name a project, so that its deletion need not read them all.
+role_grant_project = Table(
+    "role_grant_project",
+    METADATA,
+    Column("organization_id", Id, nullable=False),
+    Column("project_id", Id, nullable=False),
+    Column("grant_id", Id, nullable=False),
+    PrimaryKeyConstraint("organization_id", "project_id", "grant_id", name="role_grant_project_key"),
+    ForeignKeyConstraint(
+        ["organization_id", "grant_id"],
+        ["role_grant.organization_id", "role_grant.id"],
+        name="role_grant_project_grant",
+        ondelete="CASCADE",
+    ),
+    Index("role_grant_project_grant_id", "organization_id", "grant_id"),
+)
+
 quota = Table(
     "quota",
     METADATA,
@@ -180,6 +272,36 @@ ended_credential = Table(
     PrimaryKeyConstraint("organization_id", "kind", "id", name="ended_credential_key"),
     Index("ended_credential_principal", "organization_id", "principal_kind", "principal_id"),
     Index("ended_credential_end_time", "end_time"),
+)
+
+# What rights were made of when they were frozen, as one text, and the sessions that live by it.
+rights_snapshot = Table(
+    "rights_snapshot",
+    METADATA,
+    Column("organization_id", Id, nullable=False),
+    Column("id", Id, nullable=False),
+    Column("content_hash", Text, nullable=False),
+    Column("capture_time", Instant, nullable=False),
+    Column("sources", Text, nullable=False),
+    PrimaryKeyConstraint("organization_id", "id", name="rights_snapshot_key"),
+    Index("rights_snapshot_capture_time", "capture_time"),
+)
+
+frozen_session = Table(
+    "frozen_session",
+    METADATA,
+    Column("organization_id", Id, nullable=False),
+    Column("id", Id, nullable=False),
+    Column("snapshot_id", Id, nullable=False),
+    Column("principal_kind", Text, nullable=False),
+    Column("principal_id", Id, nullable=False),
+    Column("api_key_id", Id, nullable=True),
+    Column("expire_time", Instant, nullable=False),
+    PrimaryKeyConstraint("organization_id", "id", name="frozen_session_key"),
+    Index("frozen_session_snapshot", "organization_id", "snapshot_id"),
+    Index("frozen_session_principal", "organization_id", "principal_kind", "principal_id"),
+    Index("frozen_session_api_key", "organization_id", "api_key_id"),
+    Index("frozen_session_expire_time", "expire_time"),
 )
 
 kernel_tables(METADATA)

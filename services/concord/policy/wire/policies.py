@@ -1,32 +1,31 @@
 """Policies, what is asked of them, and which are listed."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Final
 
 from concord.kernel import ids
 from concord.kernel.errors import Invalid, Violation
-from concord.kernel.ids import StatementId
 from concord.kernel.rpc.wire import instant_from_wire, instant_to_wire
 from concord.policy.model import (
     Policy,
     PolicyFilter,
-    Statement,
 )
 from concord.policy.operations.policies import Draft, Patch
 from concord.policy.v1 import (
     policy_pb2,
     policy_service_pb2,
-    statement_pb2,
 )
 from concord.policy.wire.statements import (
     SUBJECT_KINDS_BACK,
-    statement_from_wire,
+    kept_statement_from_wire,
     statement_to_wire,
     statements_from_wire,
     subject_from_wire,
     subject_to_wire,
 )
+
+# What a document or statements are written in where nothing is said.
+OWN_LANGUAGE: Final = "statements"
 
 _CHANGEABLE: Final = ("name", "description", "tags", "attributes", "subject")
 
@@ -75,7 +74,7 @@ def policy_from_wire(message: policy_pb2.Policy) -> Policy:
         inline=message.inline,
         language=message.language,
         document=message.document,
-        statements=tuple(_with_id(each) for each in message.statements),
+        statements=tuple(kept_statement_from_wire(each) for each in message.statements),
         statement_count=message.statement_count,
         boundary_count=message.boundary_count,
         role_count=message.role_count,
@@ -93,7 +92,7 @@ def draft_from_wire(message: policy_pb2.Policy) -> Draft:
         tags=tuple(message.tags),
         attributes=dict(message.attributes),
         subject=subject_from_wire(message.subject, "policy.subject"),
-        language=message.language or "statements",
+        language=message.language or OWN_LANGUAGE,
         document=message.document,
         statements=statements_from_wire(message.statements),
     )
@@ -128,8 +127,12 @@ def policy_filter_from_wire(request: policy_service_pb2.ListPoliciesRequest) -> 
         tag=request.tag or None,
         editable=request.editable if request.HasField("editable") else None,
         catalogues=tuple(request.catalogues) or None,
+        inline=request.inline,
     )
 
 
-def _with_id(message: statement_pb2.Statement) -> Statement:
-    return replace(statement_from_wire(message, "statements"), id=StatementId(message.id))
+def violation_to_wire(violation: Violation) -> policy_service_pb2.DocumentViolation:
+    """Return the message for one thing that is wrong with a document."""
+    return policy_service_pb2.DocumentViolation(
+        field=violation.field, rule=violation.rule, description=violation.description
+    )

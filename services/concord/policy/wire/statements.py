@@ -1,6 +1,7 @@
 """Subjects, boundaries and statements, both ways side by side."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 from google.protobuf.json_format import MessageToDict
@@ -21,7 +22,7 @@ from concord.policy.model import (
     Subject,
     SubjectKind,
 )
-from concord.policy.operations.roles import boundary_kind_of
+from concord.policy.operations.role_names import boundary_kind_of
 from concord.policy.v1 import (
     statement_pb2,
     subject_pb2,
@@ -152,6 +153,11 @@ def statement_from_wire(message: statement_pb2.Statement, field: str) -> Stateme
 def statements_from_wire(messages: Iterable[statement_pb2.Statement]) -> tuple[Statement, ...]:
     """Return the statements of messages."""
     return tuple(statement_from_wire(each, f"statements[{at}]") for at, each in enumerate(messages))
+
+
+def kept_statement_from_wire(message: statement_pb2.Statement) -> Statement:
+    """Return the statement of a message that this service made, id and all."""
+    return replace(statement_from_wire(message, "statements"), id=StatementId(message.id))
 
 
 def _implied_kind(message: boundary_pb2.Boundary) -> BoundaryKind | None:
