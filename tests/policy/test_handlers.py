@@ -24,6 +24,7 @@ from concord.kernel.rpc.wire import principal_to_wire, question_to_wire
 from concord.policy.handlers import (
     AuthorizationHandlers,
     DecisionHandlers,
+    GrantHandlers,
     PolicyHandlers,
     QuotaHandlers,
     RoleHandlers,
@@ -35,6 +36,7 @@ from concord.policy.v1 import policy_service_pb2 as ps
 from concord.policy.v1 import quota_service_pb2 as qs
 from concord.policy.v1 import role_service_pb2 as rs
 from concord.policy.v1.decision_service_pb2_grpc import DecisionServiceStub, add_DecisionServiceServicer_to_server
+from concord.policy.v1.grant_service_pb2_grpc import GrantServiceStub, add_GrantServiceServicer_to_server
 from concord.policy.v1.policy_service_pb2_grpc import PolicyServiceStub, add_PolicyServiceServicer_to_server
 from concord.policy.v1.quota_service_pb2_grpc import QuotaServiceStub, add_QuotaServiceServicer_to_server
 from concord.policy.v1.role_service_pb2_grpc import RoleServiceStub, add_RoleServiceServicer_to_server
@@ -69,6 +71,7 @@ class Served:
     def __post_init__(self) -> None:
         self.policies: Any = PolicyServiceStub(self.channel)
         self.roles: Any = RoleServiceStub(self.channel)
+        self.grants: Any = GrantServiceStub(self.channel)
         self.quotas: Any = QuotaServiceStub(self.channel)
         self.decisions: Any = DecisionServiceStub(self.channel)
         self.authorization: Any = AuthorizationServiceStub(self.channel)
@@ -92,7 +95,9 @@ async def served(world: World) -> Served:
     verifier = PassportVerifier(OneKey(passport_key.public_key()), roles, world.clock, capacity=100)
     server = InProcessServer(Steps(verifier, None, world.authorizer).chain())
     add_AuthorizationServiceServicer_to_server(AuthorizationHandlers(world.authorizer), server)
-    add_DecisionServiceServicer_to_server(DecisionHandlers(world.units, world.checks), server)
+    decisions = DecisionHandlers(world.units, world.checks, world.lists, world.explanations, world.authorizer)
+    add_DecisionServiceServicer_to_server(decisions, server)
+    add_GrantServiceServicer_to_server(GrantHandlers(world.units), server)
     add_PolicyServiceServicer_to_server(PolicyHandlers(world.units), server)
     add_QuotaServiceServicer_to_server(QuotaHandlers(world.units), server)
     add_RoleServiceServicer_to_server(RoleHandlers(world.units), server)
@@ -132,6 +137,30 @@ async def test_a_policy_lives_from_creation_to_deletion(served: Served) -> None:
     assert [each.id for each in listed.policies] == [made.id]
     assert listed.total_size == 1
     assert await refused(served.policies.GetPolicy(ps.GetPolicyRequest(id=made.id), **owner)) is CODE.NOT_FOUND
+
+
+async def test_a_copy_says_the_same_and_is_a_policy_of_its_own(served: Served) -> None:
+    owner = served.by(OWNER)
+    subject = PolicySubject(principal=principal_to_wire(await served.world.user()))
+    source = await served.policies.CreatePolicy(
+        ps.CreatePolicyRequest(policy=a_policy(subject=subject, description="d", tags=["t"])), **owner
+    )
+
+    copy = await served.policies.ClonePolicy(ps.ClonePolicyRequest(id=source.id), **owner)
+    await served.policies.DeletePolicy(ps.DeletePolicyRequest(id=source.id), **owner)
+
+    kept = await served.policies.GetPolicy(ps.GetPolicyRequest(id=copy.id), **owner)
+    assert kept == copy
+    assert (copy.name, copy.description, list(copy.tags), copy.subject) == ("readers", "d", ["t"], subject)
+    assert [each.role_names for each in copy.statements] == [each.role_names for each in source.statements]
+    assert not {each.id for each in copy.statements} & {each.id for each in source.statements}
+    assert (copy.version, copy.id != source.id) == (1, True)
+
+
+async def test_a_copy_of_nothing_is_not_found(served: Served) -> None:
+    unknown = ps.ClonePolicyRequest(id=str(uuid.uuid4()))
+
+    assert await refused(served.policies.ClonePolicy(unknown, **served.by(OWNER))) is CODE.NOT_FOUND
 
 
 async def test_statements_are_set_and_listed_in_pages(served: Served) -> None:

@@ -6,12 +6,13 @@
 from collections.abc import Awaitable, Callable, Hashable
 from datetime import datetime
 from functools import lru_cache
+from time import monotonic
 from typing import Final
 
 from concord.kernel.clock import Clock
 from concord.kernel.errors import Reason, Unauthenticated
 from concord.kernel.ids import OrganizationId, UserId
-from concord.kernel.principal import Passport, PrincipalKind, PrincipalRef, Question, Reach, TargetClass, Verdict
+from concord.kernel.principal import Passport, PrincipalKind, Question, Reach, TargetClass, Verdict
 from concord.kernel.units import Units
 from concord.policy import engine
 from concord.policy.catalogues.loader import CATALOGUES, Operation, find_operation, load_catalogue
@@ -55,12 +56,16 @@ class DirectAuthorizer:
         if passport.expire_time <= now:
             raise Unauthenticated(Reason.CREDENTIAL_EXPIRED)
         organization_id = passport.organization_id
-        entry = self._programs.fresh(organization_id, passport.principal)
+        entry = self._programs.fresh(organization_id, passport.principal, passport.rights_snapshot_id)
         if entry is None:
-            entry = await self._find(organization_id, passport.principal)
+            entry = await self._find(organization_id, passport)
+        if entry.is_slow:
+            await self._programs.lanes.wait(organization_id)
+            # What held before the wait may hold no longer.
+            entry = await self._find(organization_id, passport)
         _require_live(entry, passport)
-        if passport.rights_snapshot_id:
-            # Rights that were frozen elsewhere are not known here, so there are none.
+        if entry.is_void:
+            # Rights that were frozen elsewhere are not known here, so there are none, not even the owner's.
             return _REFUSED
         key = None if entry.looks_at_context else _key(question, entry)
         if key is None:
@@ -81,14 +86,20 @@ class DirectAuthorizer:
         if entry.looks_at_names and question.resource_id:
             kind = resource_type(question.permission)
             name = await self._units.look(lambda store: store.name_of(organization_id, kind, question.resource_id))
-        return self._decide(question, entry, name, now)
+        if not entry.looks_at_context:
+            return self._decide(question, entry, name, now)
+        began = monotonic()
+        verdict = self._decide(question, entry, name, now)
+        entry.is_slow = self._programs.lanes.note(organization_id, began)
+        return verdict
 
-    async def _find(self, organization_id: OrganizationId, principal: PrincipalRef) -> Entry:
-        entry = await self._programs.find(organization_id, principal)
+    async def _find(self, organization_id: OrganizationId, passport: Passport) -> Entry:
+        principal, snapshot_id = passport.principal, passport.rights_snapshot_id
+        entry = await self._programs.find(organization_id, principal, snapshot_id)
         if entry is None:
             # It may have been made a moment ago: what identity has committed until now decides.
             await self._catch_up()
-            entry = await self._programs.find(organization_id, principal)
+            entry = await self._programs.find(organization_id, principal, snapshot_id)
         if entry is None:
             raise Unauthenticated(Reason.PRINCIPAL_DELETED, "the principal does not exist any more")
         return entry
@@ -109,10 +120,12 @@ class DirectAuthorizer:
             granted = _IMPLIED if target_class is TargetClass.ANY else frozenset({target_class})
             return _verdict(decision, granted, owner)
         allowed = [(each, asked.about(each)) for each in (TargetClass.ANY, *classes)]
-        granted = frozenset(each for each, decision in allowed if decision.allowed)
-        if not granted:
+        first = next((decision for _, decision in allowed if decision.allowed), None)
+        if first is None:
             return _REFUSED
-        return _verdict(next(decision for _, decision in allowed if decision.allowed), granted, owner)
+        # A verdict has one reach: a class that holds elsewhere than the first does is none of it.
+        granted = frozenset(each for each, decision in allowed if decision.allowed and decision.reach == first.reach)
+        return _verdict(first, granted, owner)
 
 
 class _Asked:
@@ -151,7 +164,7 @@ class _Asked:
             self._resource,
             question.passport.organization_id or "",
             project_of(question),
-            False,
+            _asks_where(question),
             self._context,
             _reaches(question.operation, question.permission, target_class, carries=True),
         )
@@ -161,8 +174,8 @@ class _Asked:
 def _key(question: Question, entry: Entry) -> Hashable:
     """Return all that an answer rests on beside the entry, where it rests on no circumstance; None if that is too long.
 
-    Whom the call is about counts by class alone, and the passport by its ceiling: that it is good was
-    found before, and rights do not look at which of a principal's credentials is used.
+    Whom the call is about counts by class alone, and the passport by its ceiling and its frozen rights: that it is
+    good was found before, and rights do not look further at which of a principal's credentials is used.
     """
     pinned = tuple(question.pinned.items()) if question.pinned else ()
     mask = question.update_mask
@@ -176,9 +189,11 @@ def _key(question: Question, entry: Entry) -> Hashable:
         target_class,
         question.operation,
         project_of(question),
+        _asks_where(question),
         mask,
         pinned,
         question.passport.ceiling,
+        question.passport.rights_snapshot_id,
     )
 
 
@@ -214,6 +229,11 @@ def _class_permission(permission: str, target_class: TargetClass) -> str:
 def project_of(question: Question) -> str:
     """Return the project that a call is about, where it is about one: its rules are those of that project."""
     return question.resource_id if resource_type(question.permission) == "identity.projects" else ""
+
+
+def _asks_where(question: Question) -> bool:
+    """Tell whether the answer is the projects in which a call is allowed, for lack of one that it is about."""
+    return question.in_projects and not project_of(question)
 
 
 def resource_type(permission: str) -> str:
@@ -298,5 +318,6 @@ def _verdict(decision: Decision, classes: frozenset[TargetClass], owner: UserId 
         project_ids=decision.reach.project_ids,
         classes=classes,
         owner_user_id=owner,
+        except_project_ids=decision.reach.except_project_ids,
     )
     return Verdict(allowed=True, reach=reach, statement_ids=decision.statement_ids)

@@ -12,7 +12,10 @@ from concord.kernel.ids import RoleId, derive
 from concord.policy.engine.model import BoundaryKind, Policy
 from concord.policy.languages import RoleView, baseline
 
-CATALOGUES = ("scaleway",)
+_FOLDER = files("concord.policy.catalogues")
+_HEAD = "catalogue.json"
+# Other folders only tell the languages of a dialect.
+CATALOGUES = tuple(sorted(each.name for each in _FOLDER.iterdir() if each.joinpath(_HEAD).is_file()))
 
 _SCOPE_TYPES = {
     "organization": BoundaryKind.ORGANIZATION,
@@ -20,6 +23,28 @@ _SCOPE_TYPES = {
     "account_root_user": BoundaryKind.OWNER_ACCOUNT,
 }
 _ANY_VALUE = "*"
+
+# Whoever proves who he is may keep the proof in order and end what it opened, else a temporary password, a renewal
+# or a second factor that is demanded would lock people out for want of a right. A deny takes it away, and a lowered
+# credential has only what its ceiling names.
+_OWN_CREDENTIALS = baseline(
+    "",
+    (
+        "credentials.own_passwords.change",
+        "credentials.own_passwords.check",
+        "credentials.own_mfa_devices.create",
+        "credentials.own_mfa_devices.confirm",
+        "credentials.own_mfa_devices.list",
+        "credentials.own_mfa_devices.delete",
+        "credentials.own_recovery_codes.replace",
+        "credentials.own_grace_periods.list",
+        "credentials.own_sessions.get",
+        "credentials.own_sessions.list",
+        "credentials.own_sessions.renew",
+        "credentials.own_sessions.revoke",
+        "credentials.own_authorizations.create",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +186,7 @@ def load_catalogue(name: str) -> Catalogue:
     """Return a supplied catalogue; LookupError for a name that is none."""
     if name not in CATALOGUES:
         raise LookupError(f"no catalogue `{name}`")
-    head = _read(name, "catalogue.json")
+    head = _read(name, _HEAD)
     return Catalogue(
         name=head["name"],
         language=head["language"],
@@ -180,12 +205,12 @@ def find_operation(name: str) -> Operation | None:
 
 
 def baselines() -> tuple[Policy, ...]:
-    """Return what every principal may do through each dialect."""
-    return tuple(load_catalogue(name).baseline for name in CATALOGUES)
+    """Return what every principal may do without a grant: with its own credentials, and through each dialect."""
+    return (_OWN_CREDENTIALS, *(load_catalogue(name).baseline for name in CATALOGUES))
 
 
 def _read(catalogue: str, file: str) -> dict[str, Any]:
-    text = files("concord.policy.catalogues").joinpath(catalogue, file).read_text("utf-8")
+    text = _FOLDER.joinpath(catalogue, file).read_text("utf-8")
     content: dict[str, Any] = json.loads(text)
     return content
 
