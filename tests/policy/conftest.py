@@ -25,10 +25,14 @@ from concord.kernel.rpc.wire import instant_to_wire, principal_to_wire
 from concord.kernel.units import Change, Unit, Units
 from concord.policy import wire
 from concord.policy.authorize import DirectAuthorizer
-from concord.policy.checks import Checks
+from concord.policy.checks import Checks, PermissionLists
 from concord.policy.consume import apply_credentials, apply_groups, apply_identity
+from concord.policy.explaining import Explaining
+from concord.policy.handlers import ExplanationHandlers
 from concord.policy.model import Boundary, BoundaryKind, Statement, Subject, SubjectKind
+from concord.policy.operations.grants import GrantKey, create_grant
 from concord.policy.operations.policies import Draft, create_policy
+from concord.policy.operations.roles import RoleDraft, create_role
 from concord.policy.programs import Programs
 from concord.policy.server import MIGRATIONS
 from concord.policy.sql import METADATA, SqlPolicyStore
@@ -73,6 +77,9 @@ class World:
         self.programs = Programs(self.units)
         self.authorizer = DirectAuthorizer(self.units, self.programs, self.clock, self.catch_up)
         self.checks = Checks(self.units, self.programs, self.clock, self.catch_up)
+        self.lists = PermissionLists(self.checks, self.programs, self.clock)
+        self.explaining = Explaining(self.units, self.checks, self.programs, self.clock)
+        self.explanations = ExplanationHandlers(self.explaining, self.authorizer)
         # What consumers would do if there were any: bring what is on its way.
         self.units._catch_up = lambda source: self.catch_up()
 
@@ -149,6 +156,15 @@ class World:
         language = "role_rules" if any(each.role_names for each in statements) else "statements"
         draft = Draft("policy", subject=subject, language=language, statements=statements, **more)
         return await self.do(lambda unit: create_policy(unit, draft))
+
+    async def role(self, *permissions: str, **more: Any) -> Any:
+        return await self.do(lambda unit: create_role(unit, RoleDraft(permissions=permissions, **more)))
+
+    async def grant(self, holder: Subject | PrincipalRef, role: Any, boundary: Boundary | None = None) -> Any:
+        subject = Subject.of(holder) if isinstance(holder, PrincipalRef) else holder
+        key = GrantKey(subject, role if isinstance(role, str) else role.id, boundary)
+        grant, _ = await self.do(lambda unit: create_grant(unit, key))
+        return grant
 
     def passport(self, principal: PrincipalRef, **changes: Any) -> Passport:
         now = self.clock.now()

@@ -8,6 +8,7 @@ import pytest
 
 from concord.identity.v1.user_pb2 import User
 from concord.kernel.errors import Reason, Unauthenticated
+from concord.kernel.ids import ProjectId
 from concord.kernel.principal import PrincipalKind, PrincipalRef, TargetClass
 from concord.policy.model import EVERYONE, Boundary, BoundaryKind, Effect, Statement
 
@@ -291,6 +292,100 @@ async def test_a_rule_of_one_project_holds_for_calls_about_that_project(world: W
     # In both orders: what is remembered of one project must not answer for the other.
     for project, expected in ((open_, True), (shut, False), (open_, True)):
         assert await world.allows(user, "identity.projects.update", resource_id=project) is expected
+
+
+def deny(*permissions: str, projects: tuple[ProjectId, ...]) -> Statement:
+    within = Boundary(BoundaryKind.PROJECTS, project_ids=projects)
+    return Statement(id="", effect=Effect.DENY, permissions=permissions, boundary=within)
+
+
+async def test_a_deny_of_one_project_is_left_out_where_things_lie_in_projects(world: World) -> None:
+    user, shut = await world.user(), await world.project()
+    permissions = ("identity.projects.list", "credentials.ssh_keys.create", "identity.users.list")
+    await world.policy(user, allow(*permissions), deny(*permissions, projects=(shut,)))
+
+    for permission in permissions[:2]:
+        verdict = await world.authorizer.authorize(world.question(user, permission, in_projects=True))
+        assert (verdict.allowed, verdict.reach.everything) == (True, True)
+        assert verdict.reach.except_project_ids == {shut}
+    # What belongs to the organization as a whole lies in no project that could be left out.
+    whole = await world.authorizer.authorize(world.question(user, "identity.users.list"))
+    assert (whole.allowed, whole.reach.everything, whole.reach.except_project_ids) == (True, True, frozenset())
+
+
+async def test_rights_in_some_projects_open_what_lies_there(world: World) -> None:
+    user, one, two, shut = await world.user(), *[await world.project() for _ in range(3)]
+    within = Boundary(BoundaryKind.PROJECTS, project_ids=(one, two, shut))
+    await world.policy(user, allow("credentials.ssh_keys.*", boundary=within))
+    await world.policy(user, deny("credentials.ssh_keys.*", projects=(shut,)))
+
+    verdict = await world.authorizer.authorize(world.question(user, "credentials.ssh_keys.list", in_projects=True))
+
+    assert (verdict.allowed, verdict.reach.everything) == (True, False)
+    assert verdict.reach.project_ids == {one, two}
+    assert not await world.allows(user, "credentials.ssh_keys.list")
+
+
+async def test_rights_that_are_denied_wherever_they_hold_open_nothing(world: World) -> None:
+    user, shut = await world.user(), await world.project()
+    within = Boundary(BoundaryKind.PROJECTS, project_ids=(shut,))
+    await world.policy(user, allow("credentials.ssh_keys.*", boundary=within))
+    await world.policy(user, deny("credentials.ssh_keys.*", projects=(shut,)))
+
+    assert not await world.allows(user, "credentials.ssh_keys.list", in_projects=True)
+
+
+async def test_a_question_about_one_project_is_about_that_one_though_things_lie_in_projects(world: World) -> None:
+    user, shut, open_ = await world.user(), await world.project(), await world.project()
+    await world.policy(user, allow("identity.projects.*"), deny("identity.projects.*", projects=(shut,)))
+
+    def asked(project: str) -> Any:
+        return world.question(user, "identity.projects.get", resource_id=project, in_projects=True)
+
+    assert not (await world.authorizer.authorize(asked(shut))).allowed
+    verdict = await world.authorizer.authorize(asked(open_))
+    assert verdict.allowed
+    assert verdict.reach.holds_in(open_)
+    assert not verdict.reach.holds_in(shut)
+
+
+async def test_what_is_remembered_of_the_whole_organization_answers_for_no_project(world: World) -> None:
+    user, shut = await world.user(), await world.project()
+    await world.policy(user, allow("identity.users.list"), deny("identity.users.list", projects=(shut,)))
+
+    for in_projects in (False, True, False):
+        question = world.question(user, "identity.users.list", in_projects=in_projects)
+        verdict = await world.authorizer.authorize(question)
+        assert verdict.reach.except_project_ids == ({shut} if in_projects else frozenset())
+
+
+async def test_classes_that_hold_in_different_places_are_not_granted_each_others(world: World) -> None:
+    user, one, two = await world.user(), await world.project(), await world.project()
+    for permission, project in (("groups.memberships.get", one), ("groups.own_memberships.get", two)):
+        within = Boundary(BoundaryKind.PROJECTS, project_ids=(project,))
+        await world.policy(user, allow(permission, boundary=within))
+
+    verdict = await world.authorizer.authorize(
+        world.question(user, "groups.memberships.get", classes=(OWN,), in_projects=True)
+    )
+
+    assert (verdict.reach.project_ids, verdict.reach.classes) == ({one}, {ANY})
+
+
+async def test_a_ceiling_leaves_out_what_the_rights_below_it_leave_out(world: World) -> None:
+    user, shut = await world.user(), await world.project()
+    await world.policy(user, allow("credentials.ssh_keys.*"), deny("credentials.ssh_keys.*", projects=(shut,)))
+    question = world.question(
+        user,
+        "credentials.ssh_keys.list",
+        in_projects=True,
+        passport={"ceiling": ("credentials.ssh_keys.list",)},
+    )
+
+    verdict = await world.authorizer.authorize(question)
+
+    assert verdict.allowed
+    assert verdict.reach.except_project_ids == {shut}
 
 
 async def test_a_native_call_is_not_covered_by_what_an_operation_only_carries(world: World) -> None:

@@ -79,4 +79,4 @@ async def test_a_built_service_follows_identity_and_decides(tmp_path: Path) -> N
 
     assert verdict.allowed
     assert [each.source for each in service.consumers] == ["identity", "groups", "credentials"]
-    assert len(service.servicers) == 5
+    assert len(service.servicers) == 8

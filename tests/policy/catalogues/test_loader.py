@@ -160,9 +160,10 @@ def test_every_write_says_which_fields_it_covers(catalogue: Catalogue) -> None:
         has_mask = "update_mask" in request.fields_by_name
         assert has_mask is (covered.update_mask is not None), f"{name} covers {rpc}"
         if covered.update_mask is not None:
-            (resource,) = (
+            # A request without a resource holds the fields of its mask itself.
+            (resource,) = [
                 f.message_type for f in request.fields if f.message_type and "id" in f.message_type.fields_by_name
-            )
+            ] or [request]
             assert all(_has_path(resource, path) for path in covered.update_mask), f"{name} covers {rpc}"
 
 
@@ -206,5 +207,14 @@ def test_the_order_of_a_pinned_list_means_nothing() -> None:
     assert catalogue.covering(rpc, [], devices_too) == ()
 
 
-def test_there_is_one_baseline_for_each_catalogue() -> None:
-    assert [policy.id for policy in baselines()] == [f"baseline:{name}" for name in CATALOGUES]
+def test_there_is_a_baseline_for_own_credentials_and_one_for_each_catalogue() -> None:
+    assert [policy.id for policy in baselines()] == ["baseline:own", *(f"baseline:{name}" for name in CATALOGUES)]
+
+
+def test_what_everybody_may_do_reaches_nothing_but_own_credentials() -> None:
+    (own, *_) = baselines()
+
+    permissions = [each for statement in own.statements for each in statement.permissions]
+    assert permissions
+    assert all(each.split(".")[0] == "credentials" and each.split(".")[1].startswith("own_") for each in permissions)
+    assert not any(each.split(".")[1] == "own_api_keys" for each in permissions)
