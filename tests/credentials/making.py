@@ -1,7 +1,6 @@
 """Things for credentials tests: values with sensible defaults, a unit over a store, and the service on a real chain."""
 
 import itertools
-import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,31 +10,39 @@ from pathlib import Path
 from typing import Any
 
 import grpc.aio
+from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import MetaData
 
 from concord.common.v1.change_pb2 import ChangeEvent
 from concord.common.v1.principal_pb2 import PRINCIPAL_KIND_APPLICATION, PRINCIPAL_KIND_USER
 from concord.common.v1.principal_pb2 import PrincipalRef as PrincipalMessage
+from concord.common.v1.trust_service_pb2_grpc import add_TrustServiceServicer_to_server
 from concord.credentials import server
 from concord.credentials.consume import apply_identity, apply_policy
-from concord.credentials.model import ApiKey, OAuthClient, Session
+from concord.credentials.model.api_keys import ApiKey
+from concord.credentials.model.clients import OAuthClient
+from concord.credentials.model.sessions import Session
 from concord.credentials.v1 import (
     api_key_pb2,
     api_key_service_pb2,
     api_key_service_pb2_grpc,
     authentication_service_pb2,
     authentication_service_pb2_grpc,
+    federation_service_pb2_grpc,
+    mfa_service_pb2_grpc,
     oauth_client_pb2,
     oauth_client_service_pb2,
     oauth_client_service_pb2_grpc,
     password_service_pb2_grpc,
     session_service_pb2,
     session_service_pb2_grpc,
+    ssh_key_service_pb2_grpc,
     status_service_pb2_grpc,
+    trust_policy_service_pb2_grpc,
 )
 from concord.identity.v1.application_pb2 import APPLICATION_STATE_ACTIVE, Application
 from concord.identity.v1.organization_pb2 import ORGANIZATION_STATE_ACTIVE, Organization
-from concord.identity.v1.user_pb2 import USER_STATE_ACTIVE, User
+from concord.identity.v1.user_pb2 import USER_KIND_MEMBER, USER_KIND_OWNER, USER_STATE_ACTIVE, User
 from concord.kernel import ids
 from concord.kernel.clock import SettableClock
 from concord.kernel.config import Address, Settings
@@ -51,6 +58,7 @@ from concord.kernel.rpc.passports import FetchedPassportKeys, PassportVerifier, 
 from concord.kernel.rpc.status import from_rpc_error
 from concord.kernel.rpc.steps import Steps
 from concord.kernel.units import Unit, Units
+from concord.policy.handlers.trust import TrustHandlers
 from concord.suite.siblings import CredentialsAuthenticator, KeyringServiceKeys
 from fakes import ORGANIZATION, START, FeedChannel, open_sqlite
 
@@ -58,6 +66,8 @@ USER = PrincipalRef(PrincipalKind.USER, "44444444-4444-4444-8444-444444444444")
 APPLICATION = PrincipalRef(PrincipalKind.APPLICATION, "55555555-5555-4555-8555-555555555555")
 OWNER = PrincipalRef(PrincipalKind.USER, "66666666-6666-4666-8666-666666666666")
 PROJECT = "77777777-7777-4777-8777-777777777777"
+# What a password costs is not what these tests are about.
+CHEAP_HASHES = {"CONCORD_PASSWORD_MEMORY_KIB": "1024", "CONCORD_PASSWORD_ITERATIONS": "1"}
 EVERY_CLASS = frozenset({TargetClass.ANY, TargetClass.OWN, TargetClass.OWNER})
 
 _numbers = itertools.count(1)
@@ -116,10 +126,55 @@ def make_unit(store: Any, now: datetime = START, organization_id: OrganizationId
     return Unit(store, organization_id, now, author, Reach())
 
 
+def organization_message(**changes: Any) -> Organization:
+    """The organization as identity tells of it."""
+    told = {
+        "id": ORGANIZATION,
+        "owner_user_id": OWNER.id,
+        "slug": "acme",
+        "alias": "ac",
+        "number": 4711,
+        "login_password_enabled": True,
+        "login_magic_code_enabled": True,
+        "state": ORGANIZATION_STATE_ACTIVE,
+    }
+    return Organization(**{**told, **changes})
+
+
+def user_message(user: PrincipalRef, username: str, **changes: Any) -> User:
+    """A user as identity tells of one."""
+    told = {
+        "id": user.id,
+        "organization_id": ORGANIZATION,
+        "kind": USER_KIND_MEMBER,
+        "username": username,
+        "primary_email": f"{username}@acme.example",
+        "state": USER_STATE_ACTIVE,
+    }
+    return User(**{**told, **changes})
+
+
 def principal_message(principal: PrincipalRef) -> PrincipalMessage:
     """The message that names a user or an application."""
     kind = PRINCIPAL_KIND_USER if principal.kind is PrincipalKind.USER else PRINCIPAL_KIND_APPLICATION
     return PrincipalMessage(kind=kind, id=principal.id)
+
+
+def pair(key: Any, secret: str = "") -> authentication_service_pb2.ApiKeyCredential:
+    """What shows a key by its id and its secret, or with another secret."""
+    return authentication_service_pb2.ApiKeyCredential(access_id=key.api_key.access_id, secret=secret or key.secret)
+
+
+def key_update(key: Any, *paths: str, **fields: Any) -> api_key_service_pb2.UpdateApiKeyRequest:
+    """What changes some fields of a key."""
+    return api_key_service_pb2.UpdateApiKeyRequest(
+        api_key=api_key_pb2.ApiKey(id=key.api_key.id, **fields), update_mask=FieldMask(paths=paths)
+    )
+
+
+def shown(secret: str) -> tuple[tuple[str, str], ...]:
+    """Metadata of a call that shows a secret or a token."""
+    return (("authorization", f"Bearer {secret}"),)
 
 
 class DecisionPoint:
@@ -137,17 +192,30 @@ class DecisionPoint:
         return Verdict(True, self.reach)
 
 
+class NoPassportKeys:
+    """The other services are shown service tokens only."""
+
+    async def find(self, kid: str) -> None:
+        return None
+
+
 class Platform:
     """What the service is built on in tests."""
 
     def __init__(self, directory: Path, clock: SettableClock, upstream: FeedChannel) -> None:
-        self.settings = Settings(data_dir=directory, http=Address("::1", 0), grpc=Address("::1", 0))
+        self.settings = Settings(
+            data_dir=directory, http=Address("::1", 0), grpc=Address("::1", 0), environment=CHEAP_HASHES
+        )
         self.clock = clock
         self.keyring = Keyring(directory / "keys")
         self._upstream = upstream
+        verifier = PassportVerifier(NoPassportKeys(), KeyringServiceKeys(self.keyring), clock)
+        self.others = InProcessServer(Steps(verifier, authorizer=None).chain())
+        add_TrustServiceServicer_to_server(TrustHandlers(), self.others)
 
     async def open_units(self, service: str, metadata: Any, migrations: Any, store: Any, snapshot: Any) -> Units[Any]:
-        database = await open_sqlite(self.settings.data_dir, metadata, migrations, service)
+        # As the process that hosts it does: no other writes to these rows.
+        database = await open_sqlite(self.settings.data_dir, metadata, migrations, service, alone=True)
         feed = Feed(service, database, self.clock, barrier_seconds=1.0)
         await feed.start()
         return Units(
@@ -164,6 +232,13 @@ class Platform:
     def consumer(self, service: str, source: str, units: Units[Any], apply: Any) -> Consumer:
         return Consumer(name=service, source=source, units=units, apply=apply, channel=self._upstream)
 
+    def channel(self, service: str) -> Any:
+        # The other services' rpcs are answered by what a test adds to this server.
+        return InProcessChannel(self.others)
+
+    def service_token(self) -> Any:
+        return ServiceTokens("credentials", self.keyring.role_key("credentials"), self.clock)
+
 
 class World:
     """The service in one process on the real chain, with an organization, its owner, a user and an application."""
@@ -172,6 +247,9 @@ class World:
         self.clock = platform.clock
         self.keyring = platform.keyring
         self.service = service
+        self.directory = platform.settings.data_dir
+        self.others = platform.others
+        self.read_mail: set[Path] = set()
         self.units = service.units
         self.decisions = DecisionPoint()
         self.grpc = InProcessServer(self._chain(platform))
@@ -183,8 +261,12 @@ class World:
         self.keys: Any = api_key_service_pb2_grpc.ApiKeyServiceStub(self.channel)
         self.sessions: Any = session_service_pb2_grpc.SessionServiceStub(self.channel)
         self.passwords: Any = password_service_pb2_grpc.PasswordServiceStub(self.channel)
+        self.mfa: Any = mfa_service_pb2_grpc.MfaServiceStub(self.channel)
         self.clients: Any = oauth_client_service_pb2_grpc.OAuthClientServiceStub(self.channel)
         self.statuses: Any = status_service_pb2_grpc.StatusServiceStub(self.channel)
+        self.ssh_keys: Any = ssh_key_service_pb2_grpc.SshKeyServiceStub(self.channel)
+        self.trust: Any = trust_policy_service_pb2_grpc.TrustPolicyServiceStub(self.channel)
+        self.federations: Any = federation_service_pb2_grpc.FederationServiceStub(self.channel)
         self.authentication: Any = authentication_service_pb2_grpc.AuthenticationServiceStub(self.channel)
         self._revisions = itertools.count(1)
 
@@ -218,10 +300,9 @@ class World:
 
     async def settle(self) -> None:
         """Let the organization and its people be born."""
-        organization = Organization(id=ORGANIZATION, owner_user_id=OWNER.id, state=ORGANIZATION_STATE_ACTIVE)
-        await self.hear("organization.created", ORGANIZATION, organization)
-        for user in (OWNER, USER):
-            await self.hear("user.created", user.id, User(id=user.id, state=USER_STATE_ACTIVE))
+        await self.hear("organization.created", ORGANIZATION, organization_message())
+        await self.hear("user.created", OWNER.id, user_message(OWNER, "root", kind=USER_KIND_OWNER))
+        await self.hear("user.created", USER.id, user_message(USER, "ann"))
         application = Application(id=APPLICATION.id, name="app", state=APPLICATION_STATE_ACTIVE)
         await self.hear("application.created", APPLICATION.id, application)
 
@@ -280,8 +361,6 @@ async def open_world(directory: Path) -> AsyncIterator[World]:
     feeds = [Feed(source, upstream_database, clock) for source in ("identity", "policy")]
     for feed in feeds:
         await feed.start()
-    # Cheap hashes: what a password costs is not what these tests are about.
-    os.environ["CONCORD_PASSWORD_MEMORY_KIB"], os.environ["CONCORD_PASSWORD_ITERATIONS"] = "1024", "1"
     platform = Platform(directory, clock, FeedChannel(*feeds))
     service = await server.build(platform)
     world = World(platform, service)

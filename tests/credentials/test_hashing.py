@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from concord.credentials.hashing import HashingSettings, PasswordHasher
+from concord.credentials.secrets.hashing import HashingSettings, PasswordHasher
 from concord.kernel.config import BadSetting
 from concord.kernel.errors import RateLimited
 from concord.kernel.secret import Secret

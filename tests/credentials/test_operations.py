@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from concord.credentials.key_formats import KeyFormat
-from concord.credentials.model import LifeState, OrganizationRules
+from concord.credentials.model.holders import LifeState
+from concord.credentials.model.organizations import OrganizationRules
 from concord.credentials.operations.api_keys import (
     ApiKeyPatch,
     NewApiKey,
@@ -22,8 +22,9 @@ from concord.credentials.operations.clients import NewClient, create_client, del
 from concord.credentials.operations.endings import end_principal, suspend_principal
 from concord.credentials.operations.passwords import set_password
 from concord.credentials.operations.sessions import open_session, revoke_all_sessions
+from concord.credentials.secrets.drawing import KeyFormat
+from concord.credentials.secrets.vault import Vault
 from concord.credentials.sql import METADATA, SqlCredentialStore
-from concord.credentials.vault import Vault
 from concord.kernel.errors import Denied, Invalid, NotFound, Precondition, Reason, Unauthenticated
 from concord.kernel.keyring import Keyring, SealBroken
 from concord.kernel.principal import PrincipalKind, PrincipalRef

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from concord.credentials.model import (
-    ApiKeyState,
-    LifeState,
-    OrganizationRules,
-    Password,
-    Sight,
-)
+from concord.credentials.model.api_keys import ApiKeyState
+from concord.credentials.model.holders import LifeState, Sight
+from concord.credentials.model.organizations import OrganizationRules
+from concord.credentials.model.passwords import Password
 from concord.credentials.server import MIGRATIONS
 from concord.credentials.sql import METADATA, SqlCredentialStore
-from concord.credentials.store import ApiKeyFilter, ClientFilter, CredentialStore, SessionFilter
+from concord.credentials.store import CredentialStore
+from concord.credentials.store.api_keys import ApiKeyFilter
+from concord.credentials.store.clients import ClientFilter
+from concord.credentials.store.sessions import SessionFilter
 from concord.kernel.errors import AlreadyExists
 from concord.kernel.ids import UserId
 from concord.kernel.paging import PageRequest
@@ -304,6 +304,36 @@ async def test_sessions_end_once(run: Run):
     assert [each.version for each in found] == [2, 2, 1]
 
 
+@pytest.mark.parametrize(
+    ("filters", "kept"),
+    [
+        ({}, {"live", "expired", "ended", "both"}),
+        ({"live_only": True}, {"live"}),
+        ({"expired": True}, {"expired", "both"}),
+        ({"expired": False}, {"live", "ended"}),
+        ({"ended": True}, {"ended", "both"}),
+        ({"ended": False}, {"live", "expired"}),
+        ({"ended": False, "expired": True}, {"expired"}),
+    ],
+)
+async def test_sessions_are_told_apart_by_how_they_are_over(run: Run, filters: dict[str, bool], kept: set[str]):
+    made = {
+        "live": make_session(expire_time=LATER),
+        "expired": make_session(expire_time=START),
+        "ended": make_session(expire_time=LATER, end_time=START),
+        "both": make_session(expire_time=START, end_time=START),
+    }
+
+    def act(store: CredentialStore) -> Any:
+        for each in made.values():
+            store.add_session(each)
+        return store.list_sessions(ORGANIZATION, SessionFilter(START, **filters), BY_TIME)
+
+    found = {each.id for each in (await run(act)).items}
+
+    assert {name for name, each in made.items() if each.id in found} == kept
+
+
 async def test_sessions_do_not_outlast_a_shortened_key(run: Run):
     key = make_key()
     long, short = make_session(api_key_id=key.id), make_session(api_key_id=key.id, expire_time=START)
@@ -407,19 +437,20 @@ async def test_a_client_is_found_by_its_own_name_and_secret(run: Run):
     assert listed.secrets[0].last_used_time == LATER
 
 
-async def test_a_user_leaves_the_clients_it_looked_after(run: Run):
+async def test_a_user_leaves_the_clients_it_looked_after_but_not_those_that_are_its_own(run: Run):
     borne = make_client(owner_user_id=UserId(USER.id))
     orphan = make_client(bearer=None, owner_user_id=UserId(USER.id))
+    own = make_client(bearer=USER)
 
     def act(store: CredentialStore) -> Any:
         store.add_client(borne)
         store.add_client(orphan)
+        store.add_client(own)
         store.release_clients(ORGANIZATION, UserId(USER.id))
-        mine = Sight(others=False, included=frozenset({USER}))
-        listed = store.list_clients(ORGANIZATION, ClientFilter(sight=mine), BY_TIME)
-        return [store.find_client_by_id(ORGANIZATION, each.id).owner_user_id for each in (borne, orphan)], listed.items
+        belonging = {each.id for each in store.clients_of(ORGANIZATION, USER)}
+        return store.find_client_by_id(ORGANIZATION, borne.id).owner_user_id, belonging
 
-    assert await run(act) == ([None, None], [])
+    assert await run(act) == (None, {orphan.id, own.id})
 
 
 async def test_the_dead_stay_dead(run: Run):

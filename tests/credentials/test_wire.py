@@ -7,16 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from concord.credentials import wire
-from concord.credentials.model import (
-    ApiKey,
-    ApiKeyState,
-    ClientAuthMethod,
-    ClientSecret,
-    OAuthClient,
-    Password,
-    Session,
-    SessionAt,
-)
+from concord.credentials.model.api_keys import ApiKey, ApiKeyState
+from concord.credentials.model.clients import ClientAuthMethod, ClientSecret, OAuthClient
+from concord.credentials.model.passwords import Password
+from concord.credentials.model.sessions import Session, SessionAt
 from concord.credentials.wire.api_keys import api_key_from_wire, api_key_to_wire
 from concord.credentials.wire.clients import client_from_wire, client_to_wire
 from concord.credentials.wire.passwords import password_from_wire, password_to_wire

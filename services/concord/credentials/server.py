@@ -1,59 +1,83 @@
 """Builds the credentials service: database, store, keys, consumers, servicers."""
 
 import asyncio
-import logging
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
 from concord.credentials import wire
+from concord.credentials.background.grace import GraceWatch
+from concord.credentials.background.key_turning import KeyTurner
+from concord.credentials.background.letters import Letters
+from concord.credentials.background.resealing import Resealer
+from concord.credentials.background.trimming import PassportRetirer, Trimmer
+from concord.credentials.background.usage import Usage
 from concord.credentials.consume import apply_identity, apply_policy
 from concord.credentials.handlers import (
     ApiKeyHandlers,
     AuthenticationHandlers,
+    Door,
+    FederationHandlers,
+    Logins,
+    MfaHandlers,
     OAuthClientHandlers,
+    OAuthHandlers,
     PasswordHandlers,
     SessionHandlers,
+    SshKeyHandlers,
     StatusHandlers,
+    TrustPolicyHandlers,
 )
-from concord.credentials.hashing import HashingSettings, PasswordHasher
-from concord.credentials.operations.sessions import KEPT
-from concord.credentials.passports import PassportOffice
+from concord.credentials.handlers.minting import Minting
+from concord.credentials.handlers.oauth_password import PasswordGrants
+from concord.credentials.rights_freezing import PolicyRightsFreezer
+from concord.credentials.secrets.hashing import HashingSettings, PasswordHasher
+from concord.credentials.secrets.passports import PassportOffice
+from concord.credentials.secrets.signing import Signer
+from concord.credentials.secrets.vault import Vault
 from concord.credentials.sql import METADATA, SqlCredentialStore
 from concord.credentials.store import CredentialStore
-from concord.credentials.usage import Usage
+from concord.credentials.trust_reading import PolicyTrustReader
 from concord.credentials.v1.api_key_service_pb2_grpc import add_ApiKeyServiceServicer_to_server
 from concord.credentials.v1.authentication_service_pb2_grpc import add_AuthenticationServiceServicer_to_server
+from concord.credentials.v1.federation_service_pb2_grpc import add_FederationServiceServicer_to_server
+from concord.credentials.v1.mfa_service_pb2_grpc import add_MfaServiceServicer_to_server
 from concord.credentials.v1.oauth_client_service_pb2_grpc import add_OAuthClientServiceServicer_to_server
+from concord.credentials.v1.oauth_service_pb2_grpc import add_OAuthServiceServicer_to_server
 from concord.credentials.v1.password_service_pb2_grpc import add_PasswordServiceServicer_to_server
 from concord.credentials.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
+from concord.credentials.v1.ssh_key_service_pb2_grpc import add_SshKeyServiceServicer_to_server
 from concord.credentials.v1.status_service_pb2_grpc import add_StatusServiceServicer_to_server
-from concord.credentials.vault import Vault
-from concord.kernel.ids import OrganizationId
-from concord.kernel.principal import Author
+from concord.credentials.v1.trust_policy_service_pb2_grpc import add_TrustPolicyServiceServicer_to_server
+from concord.kernel.config import Settings
+from concord.kernel.mail import MailSettings, open_mailer
 from concord.kernel.service import Platform, Service
 from concord.kernel.units import Units
 
 SERVICE: Final = "credentials"
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
-_LOG: Final = logging.getLogger(__name__)
-_TRIM_SECONDS: Final = 3600.0
-# Trimming spans organizations and belongs to none.
-_NONE: Final = OrganizationId("")
-
 
 async def build(platform: Platform) -> Service:
     """Build the service for the process that hosts it."""
-    clock = platform.clock
+    clock, settings = platform.clock, platform.settings
     units: Units[CredentialStore] = await platform.open_units(
         SERVICE, METADATA, MIGRATIONS, SqlCredentialStore, wire.snapshot
     )
     vault = Vault(platform.keyring)
-    office = PassportOffice(platform.keyring)
+    office = PassportOffice(platform.keyring, clock)
+    resealer = Resealer(units, platform.keyring, clock)
     usage = Usage(units, clock)
-    hasher = PasswordHasher(HashingSettings.read(os.environ))
+    signer = Signer(platform.keyring)
+    turner = KeyTurner(units, clock, signer)
+    minting = Minting(vault, signer, turner, _base(settings))
+    reader = PolicyTrustReader(platform.channel("policy"), platform.service_token())
+    hasher = PasswordHasher(HashingSettings.read(settings.environment))
+    letters = Letters(units, vault, open_mailer(MailSettings.read(settings.environment, settings.data_dir)))
+    door = Door(units, hasher, vault)
+    freezer = PolicyRightsFreezer(platform.channel("policy"), platform.service_token())
+    logins = Logins(door, vault, letters, freezer)
+    grants = PasswordGrants(units, door, vault)
     return Service(
         name=SERVICE,
         servicers=[
@@ -62,8 +86,16 @@ async def build(platform: Platform) -> Service:
                 AuthenticationHandlers(units, clock, vault, office, usage),
             ),
             (add_ApiKeyServiceServicer_to_server, ApiKeyHandlers(units, clock, vault)),
-            (add_SessionServiceServicer_to_server, SessionHandlers(units, clock, vault, usage)),
-            (add_PasswordServiceServicer_to_server, PasswordHandlers(units, hasher)),
+            (add_OAuthServiceServicer_to_server, OAuthHandlers(units, clock, vault, minting, grants)),
+            (add_SshKeyServiceServicer_to_server, SshKeyHandlers(units)),
+            (add_TrustPolicyServiceServicer_to_server, TrustPolicyHandlers(units, clock, vault, reader, freezer)),
+            (add_FederationServiceServicer_to_server, FederationHandlers(units, clock, _base(settings))),
+            (
+                add_SessionServiceServicer_to_server,
+                SessionHandlers(units, clock, vault, usage, minting, logins, freezer),
+            ),
+            (add_PasswordServiceServicer_to_server, PasswordHandlers(units, hasher, vault, door, letters)),
+            (add_MfaServiceServicer_to_server, MfaHandlers(units, vault, door, letters)),
             (add_StatusServiceServicer_to_server, StatusHandlers(units)),
             (add_OAuthClientServiceServicer_to_server, OAuthClientHandlers(units, vault)),
         ],
@@ -72,22 +104,23 @@ async def build(platform: Platform) -> Service:
             platform.consumer(SERVICE, "identity", units, apply_identity),
             platform.consumer(SERVICE, "policy", units, apply_policy),
         ],
-        background=[usage.run, _trimmer(units), _closer(hasher)],
+        background=[
+            usage.run,
+            resealer.run,
+            PassportRetirer(office).run,
+            letters.run,
+            GraceWatch(units, clock).run,
+            turner.run,
+            Trimmer(units).run,
+            _closer(hasher),
+        ],
     )
 
 
-def _trimmer(units: Units[CredentialStore]) -> Callable[[], Awaitable[None]]:
-    """Return what forgets sessions that were over long ago, once an hour."""
-
-    async def trim() -> None:
-        while True:
-            try:
-                await units.system(_NONE, lambda unit: unit.store.trim_sessions(unit.now - KEPT), Author())
-            except Exception as error:
-                _LOG.warning("old sessions were not trimmed: %s", type(error).__name__)
-            await asyncio.sleep(_TRIM_SECONDS)
-
-    return trim
+def _base(settings: Settings) -> str:
+    """Return where this deployment is known to others: its issuer's address, or where the shim listens."""
+    scheme = "http" if settings.tls is None else "https"
+    return settings.issuer or f"{scheme}://{settings.http}"
 
 
 def _closer(hasher: PasswordHasher) -> Callable[[], Awaitable[None]]:

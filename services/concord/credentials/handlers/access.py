@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from concord.credentials.model import Sight
+from concord.credentials.model.holders import Sight
+from concord.credentials.operations.assumed_sessions import METHOD
 from concord.kernel.errors import Denied
 from concord.kernel.principal import PrincipalKind, PrincipalRef, TargetClass
 from concord.kernel.rpc.call import Call
@@ -16,6 +17,20 @@ def require_everything() -> None:
     call = Call.current()
     if not call.reach.everything:
         raise Denied(call.method.permission)
+
+
+def require_oneself() -> None:
+    """Refuse whoever acts as somebody else: what is made here would outlast that, or let them in again."""
+    call = Call.current()
+    if METHOD in call.require_passport().methods:
+        raise Denied(call.method.permission, message="whoever acts as somebody else changes no credential that lasts")
+
+
+def require_no_ceiling() -> None:
+    """Refuse a credential with limits where a call could open a way past them."""
+    call = Call.current()
+    if call.require_passport().ceiling:
+        raise Denied(call.method.permission, message="a credential with limits opens no way in that may do more")
 
 
 def within_ceiling(wanted: tuple[str, ...]) -> tuple[str, ...]:

@@ -5,12 +5,13 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from concord.credentials.handlers.access import AWAITS, require_everything, sight, within_ceiling
+from concord.credentials.handlers.access import AWAITS, require_everything, require_oneself, sight, within_ceiling
 from concord.credentials.operations import api_keys
-from concord.credentials.store import API_KEY_ORDERS, CredentialStore
+from concord.credentials.secrets.vault import Vault
+from concord.credentials.store import CredentialStore
+from concord.credentials.store.api_keys import API_KEY_ORDERS
 from concord.credentials.v1 import api_key_pb2, api_key_service_pb2
 from concord.credentials.v1.api_key_service_pb2_grpc import ApiKeyServiceServicer
-from concord.credentials.vault import Vault
 from concord.credentials.wire import api_keys as wire
 from concord.kernel.clock import Clock
 from concord.kernel.errors import Invalid, Violation
@@ -31,6 +32,7 @@ class ApiKeyHandlers(ApiKeyServiceServicer):
     ) -> api_key_service_pb2.CreateApiKeyResponse:
         Call.current().own_organization(request.organization_id)
         require_everything()
+        require_oneself()
         wanted = wire.new_key_from_wire(request)
         wanted = replace(wanted, ceiling=within_ceiling(wanted.ceiling))
         return await self._units.write(
@@ -84,4 +86,43 @@ class ApiKeyHandlers(ApiKeyServiceServicer):
         require_everything()
         return await self._units.write(
             request, lambda unit: api_keys.delete_api_key(unit, request.id, request.etag), lambda _: Empty()
+        )
+
+    async def RotateApiKey(
+        self, request: api_key_service_pb2.RotateApiKeyRequest, context: Any
+    ) -> api_key_service_pb2.RotateApiKeyResponse:
+        require_everything()
+        require_oneself()
+        wanted = wire.rotation_from_wire(request, Call.current().require_passport().ceiling)
+        return await self._units.write(
+            request,
+            lambda unit: api_keys.rotate_api_key(unit, request.id, wanted, self._vault, request.etag),
+            wire.rotation_tried_to_wire if request.validate_only else wire.rotated_to_wire,
+            secret=True,
+        )
+
+    async def SetApiKeyState(
+        self, request: api_key_service_pb2.SetApiKeyStateRequest, context: Any
+    ) -> api_key_pb2.ApiKey:
+        require_everything()
+        state = wire.state_from_wire(request)
+        return await self._units.write(
+            request,
+            lambda unit: api_keys.set_api_key_state(unit, request.id, state, request.etag),
+            wire.api_key_to_wire,
+        )
+
+    async def RevealApiKey(
+        self, request: api_key_service_pb2.RevealApiKeyRequest, context: Any
+    ) -> api_key_service_pb2.RevealApiKeyResponse:
+        require_everything()
+        require_oneself()
+        if not (request.id or request.access_id):
+            raise Invalid(Violation("locator", "is required", rule="required"))
+        limit = Call.current().require_passport().ceiling
+        return await self._units.write(
+            request,
+            lambda unit: api_keys.reveal_api_key(unit, request.id, request.access_id, self._vault, limit),
+            wire.reveal_tried_to_wire if request.validate_only else wire.revealed_to_wire,
+            secret=True,
         )

@@ -4,15 +4,19 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
+from concord.credentials.background.usage import Usage
 from concord.credentials.handlers.access import AWAITS, require_everything, sight
-from concord.credentials.model import SessionAt
+from concord.credentials.handlers.logins import Logins
+from concord.credentials.handlers.minting import Minting
+from concord.credentials.handlers.session_tokens import SessionTokenHandlers
+from concord.credentials.model.sessions import SessionAt
 from concord.credentials.operations import sessions
 from concord.credentials.operations.authentication import examine_key, prove_key
-from concord.credentials.store import SESSION_ORDERS, CredentialStore
-from concord.credentials.usage import Usage
+from concord.credentials.rights_freezing import RightsFreezer
+from concord.credentials.secrets.vault import Vault
+from concord.credentials.store import CredentialStore
+from concord.credentials.store.sessions import SESSION_ORDERS
 from concord.credentials.v1 import session_pb2, session_service_pb2
-from concord.credentials.v1.session_service_pb2_grpc import SessionServiceServicer
-from concord.credentials.vault import Vault
 from concord.credentials.wire import sessions as wire
 from concord.credentials.wire.common import duration, principal
 from concord.kernel.clock import Clock
@@ -20,33 +24,58 @@ from concord.kernel.rpc.call import Call
 from concord.kernel.units import Units
 
 
-class SessionHandlers(SessionServiceServicer):
+class SessionHandlers(SessionTokenHandlers):
     """Opens, shows and ends sessions."""
 
-    def __init__(self, units: Units[CredentialStore], clock: Clock, vault: Vault, usage: Usage) -> None:
+    def __init__(
+        self,
+        units: Units[CredentialStore],
+        clock: Clock,
+        vault: Vault,
+        usage: Usage,
+        minting: Minting,
+        logins: Logins,
+        freezer: RightsFreezer,
+    ) -> None:
         self._units = units
         self._clock = clock
         self._vault = vault
         self._usage = usage
+        self._minting = minting
+        self._logins = logins
+        self._freezer = freezer
 
     async def CreateSession(
         self, request: session_service_pb2.CreateSessionRequest, context: Any
     ) -> session_service_pb2.CreateSessionResponse:
-        shown = wire.proof_from_wire(request)
         ttl = duration(request.ttl, "ttl") if request.HasField("ttl") else None
+        if request.HasField("password"):
+            return await self._logins.by_password(request, ttl)
+        if request.HasField("mailed_code"):
+            return await self._logins.by_code(request, ttl)
+        shown = wire.proof_from_wire(request)
         now = self._clock.now()
         # Nobody calls yet: the proof tells the organization in which to write. It is examined
         # before a remembered answer is given, too.
-        found = await self._units.look(lambda store: examine_key(store, self._vault, shown, now))
+        found = await self._units.read(lambda store: examine_key(store, self._vault, shown, now))
+        frozen = ""
+        if request.freeze_rights:
+            key, rehearsal = found.key, request.validate_only
+            frozen = await self._freezer.freeze(key.organization_id, key.bearer, rehearsal=rehearsal)
         answer = await self._units.write(
             request,
-            lambda unit: sessions.open_session(unit, shown, ttl, self._vault),
+            lambda unit: sessions.open_session(unit, shown, ttl, self._vault, frozen),
             wire.tried_to_wire if request.validate_only else wire.opened_to_wire,
             secret=True,
             organization_id=found.key.organization_id,
         )
         self._usage.note(prove_key(found), now)
         return answer
+
+    async def StartLogin(
+        self, request: session_service_pb2.StartLoginRequest, context: Any
+    ) -> session_service_pb2.StartLoginResponse:
+        return self._logins.start(request)
 
     async def GetSession(self, request: session_service_pb2.GetSessionRequest, context: Any) -> session_pb2.Session:
         require_everything()

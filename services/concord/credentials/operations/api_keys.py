@@ -5,23 +5,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from concord.credentials.key_formats import KeyFormat, draw_key
-from concord.credentials.model import (
-    MAX_DESCRIPTION,
-    MAX_NAME,
-    ApiKey,
-    ApiKeyState,
-    LifeState,
-    SessionAt,
-    SessionEpoch,
-    check_attributes,
-    check_text,
-    refuse,
-)
+from concord.credentials.model.api_keys import ApiKey, ApiKeyState
+from concord.credentials.model.checks import MAX_DESCRIPTION, MAX_NAME, check_attributes, check_text, refuse
+from concord.credentials.model.tokens import MAX_SCOPE_TEXT, too_much_scope
+from concord.credentials.operations import session_changes
+from concord.credentials.operations.assumptions import end_assumed_with_key
+from concord.credentials.operations.principals import require_principal
+from concord.credentials.secrets.drawing import KeyFormat, draw_key
+from concord.credentials.secrets.vault import Vault
 from concord.credentials.store import CredentialStore
-from concord.credentials.vault import Vault
 from concord.kernel import ids
-from concord.kernel.errors import Conflict, Invalid, NotFound, Precondition, Reason, Violation
+from concord.kernel.errors import Conflict, Denied, Invalid, NotFound, Precondition, Reason, Violation
 from concord.kernel.ids import ApiKeyId, OrganizationId
 from concord.kernel.principal import PrincipalRef
 from concord.kernel.quotas import DEFAULT_LIMITS, require_room
@@ -32,6 +26,8 @@ QUOTA: Final = "api_keys"
 MUTABLE: Final = frozenset({"name", "description", "default_project_id", "expire_time", "state", "attributes"})
 MAX_SCOPES: Final = 100
 MAX_SCOPE: Final = 256
+MIN_OVERLAP: Final = timedelta(minutes=10)
+MAX_OVERLAP: Final = timedelta(days=7)
 # Sessions that end together are announced one by one up to here.
 MAX_ANNOUNCED: Final = 100
 
@@ -152,6 +148,68 @@ def update_api_key(unit: Keys, key_id: str, patch: ApiKeyPatch, etag: str = "") 
     return key
 
 
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """How a key's access id and secret are replaced."""
+
+    format: KeyFormat = field(default_factory=KeyFormat)
+    overlap: timedelta = timedelta(0)
+    limit: tuple[str, ...] = ()
+    """What the caller's own credential is lowered to; empty for nothing."""
+
+
+def rotate_api_key(unit: Keys, key_id: str, wanted: Rotation, vault: Vault, etag: str = "") -> CreatedApiKey:
+    """Give a key a new access id and secret. The pair before is good for the overlap, if there is one."""
+    before = _own_key(unit, key_id, etag)
+    _require_within(before, wanted.limit, "credentials.api_keys.rotate")
+    if wanted.overlap and not MIN_OVERLAP <= wanted.overlap <= MAX_OVERLAP:
+        # A passport may live five minutes on: a pair must not stop before those made from it do.
+        raise Invalid(Violation("overlap", "must be 0, or lie between 600 and 604800 seconds", rule="range"))
+    drawn = draw_key(wanted.format)
+    if before.is_expired(unit.now):
+        raise Precondition(Reason.INVALID_STATE, "the key has expired", "api_key", before.id)
+    until = unit.now + wanted.overlap
+    key = replace(
+        before,
+        version=before.version + 1,
+        access_id=drawn.access_id,
+        secret_identifies=drawn.identifies,
+        rotate_time=unit.now,
+        former_expire_time=until if wanted.overlap else None,
+        update_time=unit.now,
+    )
+    sealed = vault.seal(key.organization_id, key.id, drawn.secret) if key.secret_recoverable else None
+    unit.store.rotate_key(key, vault.hash(drawn.secret), sealed, until)
+    if wanted.overlap:
+        unit.store.shorten_sessions_of_key(key.organization_id, key.id, until, unit.now)
+    else:
+        _end_sessions(unit, key)
+    unit.record(
+        Change("api_key.rotated", "api_key", key.id, key.access_id, before=before, after=key, security_relevant=True)
+    )
+    return CreatedApiKey(key, drawn.secret)
+
+
+def set_api_key_state(unit: Keys, key_id: str, state: ApiKeyState, etag: str = "") -> ApiKey:
+    """Make a key powerless, or let it be used again; one that is so already stays as it is."""
+    before = _own_key(unit, key_id, etag)
+    if before.state is state:
+        return before
+    return update_api_key(unit, key_id, ApiKeyPatch(frozenset({"state"}), state=state), etag)
+
+
+def reveal_api_key(unit: Keys, key_id: str, access_id: str, vault: Vault, limit: tuple[str, ...] = ()) -> CreatedApiKey:
+    """Return a recoverable key with its secret, and leave a mark that it was shown."""
+    key = get_api_key(unit.store, unit.organization_id, key_id, access_id)
+    unit.require_target(key.bearer)
+    _require_within(key, limit, "credentials.api_key_secrets.reveal")
+    sealed = unit.store.find_sealed_secret(unit.organization_id, key.id)
+    if sealed is None:
+        raise Precondition(Reason.INVALID_STATE, "the secret of the key is not kept", "api_key", key.id)
+    unit.record(Change("api_key.revealed", "api_key", key.id, key.access_id, after=key))
+    return CreatedApiKey(key, vault.open(unit.organization_id, key.id, sealed))
+
+
 def delete_api_key(unit: Keys, key_id: str, etag: str = "") -> None:
     """Delete a key and end the sessions it opened."""
     end_api_key(unit, _own_key(unit, key_id, etag))
@@ -162,30 +220,21 @@ def end_api_key(unit: Keys, key: ApiKey) -> None:
     ended = replace(key, state=ApiKeyState.DELETED, version=key.version + 1, update_time=unit.now)
     unit.store.replace_key(ended)
     unit.store.end_sessions_of_key(key.organization_id, key.id, unit.now)
+    end_assumed_with_key(unit, key.id)
     unit.record(Change("api_key.deleted", "api_key", key.id, key.access_id, before=key, security_relevant=True))
-
-
-def require_principal(unit: Keys, principal: PrincipalRef) -> None:
-    """Raise NotFound for a principal that is unknown or dead. A suspended one may be given credentials."""
-    state = unit.store.find_principal(unit.organization_id, principal)
-    if state is None or state is LifeState.DELETED:
-        raise NotFound(principal.kind.value, principal.id)
 
 
 def _end_sessions(unit: Keys, key: ApiKey) -> None:
     """End what a suspended key opened, and say so: the key may come back, its sessions do not."""
+    end_assumed_with_key(unit, key.id)
     live = unit.store.live_sessions_of_key(key.organization_id, key.id, unit.now, MAX_ANNOUNCED + 1)
     unit.store.end_sessions_of_key(key.organization_id, key.id, unit.now)
     if len(live) > MAX_ANNOUNCED:
         # One event for all that the bearer has: too many to tell one by one, and too many to let one slip.
-        unit.store.end_sessions_of(key.organization_id, key.bearer, unit.now)
-        epoch = SessionEpoch(key.bearer, unit.now)
-        unit.record(Change("session.epoch_raised", "session_epoch", key.bearer.id, after=epoch, security_relevant=True))
+        session_changes.end_all_of(unit, key.bearer)
         return
     for session in live:
-        ended = replace(session, end_time=unit.now, update_time=unit.now, version=session.version + 1)
-        before, after = SessionAt(session, unit.now), SessionAt(ended, unit.now)
-        unit.record(Change("session.ended", "session", session.id, before=before, after=after, security_relevant=True))
+        session_changes.tell_end(unit, session)
 
 
 def _own_key(unit: Keys, key_id: str, etag: str) -> ApiKey:
@@ -196,6 +245,12 @@ def _own_key(unit: Keys, key_id: str, etag: str) -> ApiKey:
     if key.is_managed:
         raise Precondition(Reason.RESOURCE_MANAGED, "the key was supplied by the platform", "api_key", key.id)
     return key
+
+
+def _require_within(key: ApiKey, limit: tuple[str, ...], permission: str) -> None:
+    """Refuse to hand out the secret of a key that may do more than the credential it is asked for with."""
+    if limit and not (key.ceiling and set(limit).issuperset(key.ceiling)):
+        raise Denied(permission, message="a credential with limits is shown no secret that may do more")
 
 
 def _resolve_project(unit: Keys, project_id: str) -> str:
@@ -244,4 +299,8 @@ def _check_ceiling(scopes: tuple[str, ...]) -> list[Violation]:
     if len(scopes) > MAX_SCOPES or any(not 0 < len(each) <= MAX_SCOPE or "\x00" in each for each in scopes):
         text = f"must be at most {MAX_SCOPES} names of 1 to {MAX_SCOPE} characters"
         return [Violation("api_key.ceiling.scopes", text, rule="length")]
+    if too_much_scope(scopes):
+        return [
+            Violation("api_key.ceiling.scopes", f"must have at most {MAX_SCOPE_TEXT} bytes together", rule="length")
+        ]
     return []

@@ -3,34 +3,61 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Final
 
-from concord.credentials.key_formats import draw_client_id, draw_client_secret
-from concord.credentials.model import (
-    MAX_NAME,
+from concord.credentials.model.checks import MAX_NAME, check_attributes, check_text, check_ttl, refuse
+from concord.credentials.model.clients import (
     ClientAuthMethod,
     ClientSecret,
     OAuthClient,
-    check_attributes,
-    check_text,
-    refuse,
+    SigningAlgorithm,
+    TokenFormat,
+    is_client_id,
 )
-from concord.credentials.operations.api_keys import require_principal
+from concord.credentials.model.sessions import MAX_SESSION_TTL
+from concord.credentials.model.tokens import (
+    MAX_ACCESS_TTL,
+    MAX_CLIENT_SECRETS,
+    MAX_SCOPE_TEXT,
+    MIN_ACCESS_TTL,
+    too_much_scope,
+)
+from concord.credentials.operations.client_rules import check_audiences, check_grants, check_redirect_uris
+from concord.credentials.operations.principals import require_principal
+from concord.credentials.operations.sessions import end_sessions_of_client
+from concord.credentials.secrets.drawing import draw_client_id, draw_client_secret
+from concord.credentials.secrets.vault import Vault
 from concord.credentials.store import CredentialStore
-from concord.credentials.vault import Vault
 from concord.kernel import ids
-from concord.kernel.errors import AlreadyExists, Conflict, NotFound, Precondition, Reason, Violation
+from concord.kernel.errors import AlreadyExists, Conflict, Denied, NotFound, Precondition, Reason, Violation
 from concord.kernel.ids import OAuthClientId, OrganizationId, UserId
 from concord.kernel.principal import PrincipalKind, PrincipalRef
 from concord.kernel.secret import Secret
 from concord.kernel.units import Change, Unit
 
-# Printable ASCII without the space and `:`, which ends the id in basic authorization.
-_CLIENT_ID: Final = re.compile(r"[!-9;-~]{1,128}")
 _ITEM: Final = re.compile(r"[!-~]{1,2048}")
 _MAX_ITEMS: Final = 100
 _LISTS: Final = ("grant_types", "redirect_uris", "response_types", "scopes", "audiences")
 
+MUTABLE: Final = frozenset(
+    {
+        "name",
+        "owner_user_id",
+        "grant_types",
+        "auth_method",
+        "redirect_uris",
+        "response_types",
+        "scopes",
+        "audiences",
+        "tls_subject",
+        "token_format",
+        "signing_algorithm",
+        "access_token_ttl",
+        "refresh_token_ttl",
+        "attributes",
+    }
+)
 # Stands for "nobody's": only who may touch everybody's things may touch one of nobody's.
 NOBODY: Final = PrincipalRef(PrincipalKind.SERVICE, "")
 
@@ -52,8 +79,20 @@ class NewClient:
     scopes: tuple[str, ...] = ()
     audiences: tuple[str, ...] = ()
     tls_subject: str = ""
+    token_format: TokenFormat = TokenFormat.OPAQUE
+    signing_algorithm: SigningAlgorithm = SigningAlgorithm.RS256
+    access_token_ttl: timedelta | None = None
+    refresh_token_ttl: timedelta | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     secret_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedSecret:
+    """A new secret of a client, and its text for this once."""
+
+    secret: ClientSecret
+    text: Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +123,10 @@ def create_client(unit: Clients, wanted: NewClient, vault: Vault) -> CreatedClie
         scopes=wanted.scopes,
         audiences=wanted.audiences,
         tls_subject=wanted.tls_subject,
+        token_format=wanted.token_format,
+        signing_algorithm=wanted.signing_algorithm,
+        access_token_ttl=wanted.access_token_ttl,
+        refresh_token_ttl=wanted.refresh_token_ttl,
         attributes=wanted.attributes,
     )
     if client.bearer is not None:
@@ -117,8 +160,109 @@ def get_client(
     return client
 
 
+def update_client(
+    unit: Clients,
+    id: str,
+    patch: NewClient,
+    named: frozenset[str],
+    etag: str = "",
+    *,
+    ceiling: tuple[str, ...] = (),
+) -> OAuthClient:
+    """Change the named fields of a client, and end what rests on something that was taken away."""
+    before = _own_client(unit, id, etag)
+    _require_within(before, ceiling)
+    fresh = replace(before, **{name: getattr(patch, name) for name in named})
+    refuse(_check(_wanted(fresh)))
+    if fresh.owner_user_id is not None and fresh.owner_user_id != before.owner_user_id:
+        require_principal(unit, PrincipalRef(PrincipalKind.USER, fresh.owner_user_id))
+    # Nobody gives a thing to whom they could not have made it for.
+    unit.require_target(whose(fresh))
+    _require_within(fresh, ceiling)
+    if fresh == before:
+        return before
+    fresh = replace(fresh, version=before.version + 1, update_time=unit.now)
+    unit.store.replace_client(fresh)
+    if fresh.auth_method is not before.auth_method:
+        # What was proved one way says nothing about the other.
+        for secret in before.secrets if not fresh.auth_method.has_secret else ():
+            unit.store.remove_client_secret(before, secret.number)
+        fresh = fresh if fresh.auth_method.has_secret else replace(fresh, secrets=())
+    if _takes_away(before, fresh):
+        end_sessions_of_client(unit, before.id)
+    unit.record(
+        Change(
+            "oauth_client.updated",
+            "oauth_client",
+            fresh.id,
+            fresh.client_id,
+            before=before,
+            after=fresh,
+            security_relevant=True,
+        )
+    )
+    return fresh
+
+
+def create_client_secret(
+    unit: Clients, id: str, name: str, vault: Vault, *, ceiling: tuple[str, ...] = ()
+) -> CreatedSecret:
+    """Make one more secret of a client; the others stay good."""
+    client = _own_client(unit, id, "")
+    _require_within(client, ceiling)
+    refuse(check_text(name, "name", MAX_NAME))
+    if not client.auth_method.has_secret:
+        raise Precondition(Reason.INVALID_STATE, "the client proves itself without a secret", "oauth_client", client.id)
+    if len(client.secrets) >= MAX_CLIENT_SECRETS:
+        text = f"a client has at most {MAX_CLIENT_SECRETS} secrets"
+        raise Precondition(Reason.INVALID_STATE, text, "oauth_client", client.id)
+    secret = draw_client_secret()
+    number = unit.store.next_number(unit.organization_id, "client_secret")
+    unit.store.add_client_secret(client, number, name, vault.hash(secret), unit.now)
+    made = ClientSecret(number, client.id, name, unit.now)
+    unit.record(Change("client_secret.created", "client_secret", client.id, client.client_id, after=made))
+    return CreatedSecret(made, secret)
+
+
+def delete_client_secret(unit: Clients, id: str, number: int, *, end_sessions: bool = False) -> None:
+    """Delete one secret of a client, and end what was opened through the client where that is asked for."""
+    client = _own_client(unit, id, "")
+    made = next((each for each in client.secrets if each.number == number), None)
+    if made is None or not unit.store.remove_client_secret(client, number):
+        raise NotFound("client_secret", str(number))
+    if end_sessions:
+        end_sessions_of_client(unit, client.id)
+    unit.record(
+        Change(
+            "client_secret.deleted",
+            "client_secret",
+            client.id,
+            client.client_id,
+            before=client,
+            after=replace(client, secrets=tuple(each for each in client.secrets if each.number != number)),
+            security_relevant=True,
+        )
+    )
+
+
 def delete_client(unit: Clients, id: str, etag: str = "") -> None:
     """Delete a client and with it its secrets."""
+    end_client(unit, _own_client(unit, id, etag))
+
+
+def end_client(unit: Clients, client: OAuthClient) -> None:
+    """Turn a client into its tombstone, free its name, and end what was opened through it."""
+    unit.store.end_client(client, unit.now)
+    unit.store.remove_consents_of_client(unit.organization_id, client.id)
+    end_sessions_of_client(unit, client.id)
+    unit.record(
+        Change(
+            "oauth_client.deleted", "oauth_client", client.id, client.client_id, before=client, security_relevant=True
+        )
+    )
+
+
+def _own_client(unit: Clients, id: str, etag: str) -> OAuthClient:
     client = get_client(unit.store, unit.organization_id, id)
     unit.require_target(whose(client))
     if etag and etag != client.etag:
@@ -127,16 +271,39 @@ def delete_client(unit: Clients, id: str, etag: str = "") -> None:
         raise Precondition(
             Reason.RESOURCE_MANAGED, "the client was supplied by the platform", "oauth_client", client.id
         )
-    end_client(unit, client)
+    return client
 
 
-def end_client(unit: Clients, client: OAuthClient) -> None:
-    """Turn a client into its tombstone and free its name."""
-    unit.store.end_client(client, unit.now)
-    unit.record(
-        Change(
-            "oauth_client.deleted", "oauth_client", client.id, client.client_id, before=client, security_relevant=True
-        )
+def _require_within(client: OAuthClient, ceiling: tuple[str, ...]) -> None:
+    """Refuse a caller with limits where the client may do more: it could use the client to get past them."""
+    if ceiling and not (client.scopes and set(client.scopes) <= set(ceiling)):
+        raise Denied("", message="a credential with limits changes no client that may do more")
+
+
+def _takes_away(before: OAuthClient, after: OAuthClient) -> bool:
+    if (before.auth_method, before.tls_subject) != (after.auth_method, after.tls_subject):
+        return True
+    narrower = after.scopes and not set(before.scopes or ("",)) <= set(after.scopes)
+    return bool(
+        narrower
+        or not set(before.grant_types) <= set(after.grant_types)
+        or not set(before.audiences) <= set(after.audiences)
+    )
+
+
+def _wanted(client: OAuthClient) -> NewClient:
+    return NewClient(
+        name=client.name,
+        grant_types=client.grant_types,
+        auth_method=client.auth_method,
+        redirect_uris=client.redirect_uris,
+        response_types=client.response_types,
+        scopes=client.scopes,
+        audiences=client.audiences,
+        tls_subject=client.tls_subject,
+        access_token_ttl=client.access_token_ttl,
+        refresh_token_ttl=client.refresh_token_ttl,
+        attributes=client.attributes,
     )
 
 
@@ -152,7 +319,7 @@ def _check(wanted: NewClient) -> list[Violation]:
         *check_text(wanted.tls_subject, "oauth_client.tls_subject", 2048),
         *check_attributes(wanted.attributes, "oauth_client.attributes"),
     ]
-    if wanted.client_id and not _CLIENT_ID.fullmatch(wanted.client_id):
+    if wanted.client_id and not is_client_id(wanted.client_id):
         text = "must be 1 to 128 printable ASCII characters without spaces and `:`"
         found.append(Violation("oauth_client.client_id", text, rule="pattern"))
     for name in _LISTS:
@@ -160,6 +327,17 @@ def _check(wanted: NewClient) -> list[Violation]:
         if len(items) > _MAX_ITEMS or not all(_ITEM.fullmatch(item) for item in items):
             text = f"must be at most {_MAX_ITEMS} printable ASCII texts of 1 to 2048 characters without spaces"
             found.append(Violation(f"oauth_client.{name}", text, rule="pattern"))
+    if not found:
+        found += check_grants(wanted.grant_types, wanted.auth_method, "oauth_client.grant_types")
+        found += check_redirect_uris(wanted.redirect_uris, "oauth_client.redirect_uris")
+        found += check_audiences(wanted.audiences, "oauth_client.audiences")
+        if too_much_scope(wanted.scopes):
+            text = f"must have at most {MAX_SCOPE_TEXT} bytes together"
+            found.append(Violation("oauth_client.scopes", text, rule="length"))
+    if wanted.access_token_ttl is not None:
+        found += check_ttl(wanted.access_token_ttl, "oauth_client.access_token_ttl", MIN_ACCESS_TTL, MAX_ACCESS_TTL)
+    if wanted.refresh_token_ttl is not None:
+        found += check_ttl(wanted.refresh_token_ttl, "oauth_client.refresh_token_ttl", MIN_ACCESS_TTL, MAX_SESSION_TTL)
     if (wanted.auth_method is ClientAuthMethod.TLS) != bool(wanted.tls_subject):
         found.append(Violation("oauth_client.tls_subject", "goes with the method tls and no other", rule="required"))
     return found

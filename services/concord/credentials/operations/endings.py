@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
-from concord.credentials.model import LifeState
+from concord.credentials.model.holders import LifeState
 from concord.credentials.operations.api_keys import end_api_key
 from concord.credentials.operations.clients import end_client
 from concord.credentials.operations.sessions import raise_epoch
+from concord.credentials.operations.ssh_keys import end_ssh_key
+from concord.credentials.operations.trust_policies import end_trust_policy
 from concord.credentials.store import CredentialStore
 from concord.kernel.ids import UserId
 from concord.kernel.principal import PrincipalKind, PrincipalRef
@@ -20,8 +22,11 @@ def end_principal(unit: Unit[CredentialStore], principal: PrincipalRef) -> None:
     for client in unit.store.clients_of(unit.organization_id, principal):
         end_client(unit, client)
     if principal.kind is PrincipalKind.USER:
+        end_trust_policy(unit, UserId(principal.id))
         _end_password(unit, UserId(principal.id))
+        unit.store.remove_person(unit.organization_id, UserId(principal.id))
         unit.store.release_clients(unit.organization_id, UserId(principal.id))
+        unit.store.remove_consents_of_user(unit.organization_id, UserId(principal.id))
     raise_epoch(unit, principal)
 
 
@@ -32,7 +37,9 @@ def suspend_principal(unit: Unit[CredentialStore], principal: PrincipalRef) -> N
 
 
 def leave_project(unit: Unit[CredentialStore], project_id: str) -> None:
-    """Let the keys of a deleted project fall back to the default one."""
+    """Let the keys of a deleted project fall back to the default one; its SSH keys end with it."""
+    for ssh_key in unit.store.ssh_keys_in_project(unit.organization_id, project_id):
+        end_ssh_key(unit, ssh_key)
     for key in unit.store.keys_in_project(unit.organization_id, project_id):
         moved = replace(key, default_project_id=unit.organization_id, version=key.version + 1, update_time=unit.now)
         unit.store.replace_key(moved)

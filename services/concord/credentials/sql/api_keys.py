@@ -1,13 +1,15 @@
 """API keys in SQL."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Boolean, and_, bindparam, func, literal, or_, select, update
 from sqlalchemy import insert as insert_into
 
-from concord.credentials.model import ApiKey, ApiKeyState, FoundKey, Holder, LifeState
+from concord.credentials.model.api_keys import ApiKey, ApiKeyState, FoundKey
+from concord.credentials.model.holders import Holder, LifeState
 from concord.credentials.sql.rows import (
     NEVER,
     SqlPart,
@@ -19,8 +21,8 @@ from concord.credentials.sql.rows import (
     sight_filters,
     sight_values,
 )
-from concord.credentials.sql.tables import api_key, organization, principal
-from concord.credentials.store import ApiKeyFilter
+from concord.credentials.sql.tables import api_key, former_key, organization, principal
+from concord.credentials.store.api_keys import ApiKeyFilter
 from concord.kernel.database import UniqueViolation
 from concord.kernel.database.columns import Instant
 from concord.kernel.database.listing import Listing, any_of
@@ -52,6 +54,27 @@ _FOUND: Final = (
 _BY_ACCESS_ID: Final = _FOUND.where(_KEY.access_id == bindparam("access"))
 _BY_SECRET: Final = _FOUND.where(_KEY.lookup_hash == bindparam("hash"))
 
+# Only what those two do not find is looked for among the pairs that rotations replaced, and after them:
+# a rotation between the two reads is then missed by neither.
+_FORMER: Final = (
+    select(
+        *_SHOWN,
+        former_key.c.secret_hash,
+        former_key.c.expire_time.label("former_until"),
+        principal.c.state.label("principal_state"),
+        organization.c.state.label("organization_state"),
+    )
+    .select_from(former_key)
+    .join(api_key, and_(_KEY.organization_id == former_key.c.organization_id, _KEY.id == former_key.c.key_id))
+    .outerjoin(
+        principal, and_(principal.c.organization_id == _KEY.organization_id, principal.c.principal == _KEY.bearer)
+    )
+    .outerjoin(organization, organization.c.id == _KEY.organization_id)
+)
+_FORMER_BY_ACCESS_ID: Final = _FORMER.where(former_key.c.access_id == bindparam("access"))
+_FORMER_BY_SECRET: Final = _FORMER.where(former_key.c.lookup_hash == bindparam("hash"))
+_WAS_USED: Final = select(former_key.c.access_id).where(former_key.c.access_id == bindparam("access"))
+
 _ADD: Final = insert_into(api_key)
 _BY_ID: Final = select(*_SHOWN).where(_MINE, _KEY.id == bindparam("key"))
 _BY_NAME: Final = select(*_SHOWN).where(_MINE, _KEY.access_id == bindparam("access"))
@@ -78,6 +101,39 @@ _REPLACE: Final = (
         }
     )
 )
+_THIS: Final = and_(_KEY.organization_id == bindparam("org"), _KEY.id == bindparam("key"))
+_PAIR: Final = select(_KEY.access_id, _KEY.secret_hash, _KEY.lookup_hash).where(_THIS)
+_END_FORMERS: Final = (
+    update(former_key)
+    .where(
+        former_key.c.organization_id == bindparam("org"),
+        former_key.c.key_id == bindparam("key"),
+        former_key.c.expire_time > bindparam("at", type_=Instant),
+    )
+    .values(expire_time=bindparam("at", type_=Instant))
+)
+_ADD_FORMER: Final = insert_into(former_key)
+_ROTATE: Final = (
+    update(api_key)
+    .where(_THIS)
+    .values(
+        {
+            name: bindparam(f"new_{name}")
+            for name in (
+                "version",
+                "access_id",
+                "secret_hash",
+                "lookup_hash",
+                "sealed_secret",
+                "secret_identifies",
+                "rotate_time",
+                "former_expire_time",
+                "update_time",
+            )
+        }
+    )
+)
+_SEALED: Final = select(_KEY.sealed_secret).where(_MINE, _KEY.id == bindparam("key"))
 _WIPE: Final = (
     update(api_key)
     .where(_KEY.organization_id == bindparam("org"), _KEY.id == bindparam("key"))
@@ -136,6 +192,14 @@ class SqlApiKeys(SqlPart):
     def find_key_by_secret(self, secret_hash: SecretHash) -> FoundKey | None:
         return _found(self._connection.execute(_BY_SECRET, {"hash": secret_hash.value}).first())
 
+    def find_former_key(self, access_id: str, secret_hash: SecretHash) -> FoundKey | None:
+        if access_id:
+            row = self._connection.execute(_FORMER_BY_ACCESS_ID, {"access": access_id}).first()
+        else:
+            row = self._connection.execute(_FORMER_BY_SECRET, {"hash": secret_hash.value}).first()
+        found = _found(row)
+        return None if found is None or row is None else replace(found, former_until=row.former_until)
+
     def add_key(self, key: ApiKey, secret_hash: SecretHash, sealed_secret: bytes | None) -> None:
         row = {
             "organization_id": key.organization_id,
@@ -161,7 +225,10 @@ class SqlApiKeys(SqlPart):
             "attributes": dict(key.attributes),
             "create_time": key.create_time,
             "update_time": key.update_time,
+            "rotate_time": key.rotate_time,
+            "former_expire_time": key.former_expire_time,
         }
+        self._require_unused(key.access_id)
         try:
             self._connection.execute_unique(_ADD, row)
         except UniqueViolation:
@@ -191,6 +258,46 @@ class SqlApiKeys(SqlPart):
         self._connection.execute(_REPLACE, where | {f"new_{name}": value for name, value in values.items()})
         if key.state is ApiKeyState.DELETED:
             self._connection.execute(_WIPE, where)
+
+    def rotate_key(
+        self, key: ApiKey, secret_hash: SecretHash, sealed_secret: bytes | None, former_until: datetime
+    ) -> None:
+        where = {"org": key.organization_id, "key": key.id}
+        self._require_unused(key.access_id)
+        former = self._connection.execute(_PAIR, where).one()
+        self._connection.execute(_END_FORMERS, where | {"at": key.update_time})
+        row = {
+            "access_id": former.access_id,
+            "organization_id": key.organization_id,
+            "key_id": key.id,
+            "secret_hash": former.secret_hash,
+            "lookup_hash": former.lookup_hash,
+            "expire_time": former_until,
+        }
+        self._connection.execute(_ADD_FORMER, row)
+        values = {
+            "version": key.version,
+            "access_id": key.access_id,
+            "secret_hash": secret_hash.value,
+            "lookup_hash": secret_hash.value if key.secret_identifies else None,
+            "sealed_secret": sealed_secret,
+            "secret_identifies": key.secret_identifies,
+            "rotate_time": key.rotate_time,
+            "former_expire_time": key.former_expire_time,
+            "update_time": key.update_time,
+        }
+        try:
+            self._connection.execute_unique(_ROTATE, where | {f"new_{name}": value for name, value in values.items()})
+        except UniqueViolation:
+            raise AlreadyExists("api_key", key.access_id, "access_id") from None
+
+    def find_sealed_secret(self, organization_id: OrganizationId, key_id: ApiKeyId) -> bytes | None:
+        found: bytes | None = self._connection.execute(_SEALED, {"org": organization_id, "key": key_id}).scalar()
+        return found
+
+    def _require_unused(self, access_id: str) -> None:
+        if self._connection.execute(_WAS_USED, {"access": access_id}).first() is not None:
+            raise AlreadyExists("api_key", access_id, "access_id")
 
     def count_keys(self, organization_id: OrganizationId) -> int:
         return int(self._connection.execute(_COUNT, {"org": organization_id}).scalar_one())
@@ -256,6 +363,8 @@ def _key(row: Any) -> ApiKey:
         expire_time=row.expire_time,
         last_used_time=row.last_used_time,
         creation_ip=row.creation_ip,
+        rotate_time=row.rotate_time,
+        former_expire_time=row.former_expire_time,
         catalogue=row.catalogue,
         attributes=row.attributes,
         create_time=row.create_time,

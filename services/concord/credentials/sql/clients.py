@@ -2,13 +2,21 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, or_, select, update
+from sqlalchemy import and_, bindparam, delete, or_, select, update
 from sqlalchemy import insert as insert_into
 
-from concord.credentials.model import ClientAuthMethod, ClientSecret, FoundClient, OAuthClient
+from concord.credentials.model.clients import (
+    ClientAuthMethod,
+    ClientSecret,
+    FoundClient,
+    OAuthClient,
+    SigningAlgorithm,
+    TokenFormat,
+)
+from concord.credentials.model.holders import LifeState
 from concord.credentials.sql.api_keys import holder
 from concord.credentials.sql.rows import (
     SqlPart,
@@ -22,14 +30,14 @@ from concord.credentials.sql.rows import (
     sight_values,
 )
 from concord.credentials.sql.tables import client_secret, oauth_client, organization, principal
-from concord.credentials.store import ClientFilter
+from concord.credentials.store.clients import ClientFilter
 from concord.kernel.database import UniqueViolation
-from concord.kernel.database.columns import Instant
+from concord.kernel.database.columns import Instant, Json
 from concord.kernel.database.listing import Listing, any_of
 from concord.kernel.errors import AlreadyExists
 from concord.kernel.ids import OAuthClientId, OrganizationId, UserId
 from concord.kernel.paging import Page, PageRequest
-from concord.kernel.principal import PrincipalRef
+from concord.kernel.principal import PrincipalKind, PrincipalRef
 from concord.kernel.secret import SecretHash
 
 _CLIENT = oauth_client.c
@@ -56,12 +64,34 @@ _FOUND: Final = (
     .where(_SECRET.secret_hash == bindparam("hash"), _CLIENT.client_id == bindparam("name"))
     .order_by(_CLIENT.end_time.is_not(None))
 )
+_NAMED: Final = (
+    select(
+        *_COLUMNS,
+        principal.c.state.label("principal_state"),
+        organization.c.state.label("organization_state"),
+    )
+    .select_from(oauth_client)
+    .outerjoin(
+        principal, and_(principal.c.organization_id == _CLIENT.organization_id, principal.c.principal == _CLIENT.bearer)
+    )
+    .outerjoin(organization, organization.c.id == _CLIENT.organization_id)
+    .where(_CLIENT.client_id == bindparam("name"), _CLIENT.end_time.is_(None))
+    .order_by(_CLIENT.create_time, _CLIENT.organization_id)
+)
 _ADD: Final = insert_into(oauth_client)
 _ADD_SECRET: Final = insert_into(client_secret)
 _BY_ID: Final = select(*_COLUMNS).where(_MINE, _CLIENT.id == bindparam("which"))
 _BY_NAME: Final = select(*_COLUMNS).where(_MINE, _CLIENT.client_id == bindparam("name"))
-_OF_BEARER: Final = (
-    select(*_COLUMNS).where(_MINE, _CLIENT.bearer == bindparam("whose")).order_by(_CLIENT.create_time, _CLIENT.id)
+_OF: Final = (
+    select(*_COLUMNS)
+    .where(
+        _MINE,
+        or_(
+            _CLIENT.bearer == bindparam("whose"),
+            and_(_CLIENT.owner_user_id == bindparam("user"), _CLIENT.bearer.is_(None)),
+        ),
+    )
+    .order_by(_CLIENT.create_time, _CLIENT.id)
 )
 _SECRETS: Final = (
     select(_SECRET.number, _SECRET.client_id, _SECRET.name, _SECRET.create_time, _SECRET.last_used_time)
@@ -73,10 +103,39 @@ _END: Final = (
     .where(_MINE, _CLIENT.id == bindparam("which"))
     .values(end_time=bindparam("ended", type_=Instant), update_time=bindparam("ended", type_=Instant))
 )
-_RELEASE: Final = update(oauth_client).where(_MINE, _CLIENT.owner_user_id == bindparam("user"))
-# A client without a bearer belonged to its owner, and now to nobody.
-_RELEASE_ORPHANS: Final = _RELEASE.where(_CLIENT.bearer.is_(None)).values(owner_user_id=None, belongs_to="")
-_RELEASE_OTHERS: Final = _RELEASE.where(_CLIENT.bearer.is_not(None)).values(owner_user_id=None)
+_REPLACE: Final = (
+    update(oauth_client)
+    .where(_MINE, _CLIENT.id == bindparam("which"))
+    .values(
+        version=bindparam("numbered"),
+        name=bindparam("called"),
+        owner_user_id=bindparam("owner"),
+        belongs_to=bindparam("whose"),
+        grant_types=bindparam("grants", type_=Json),
+        auth_method=bindparam("method"),
+        redirect_uris=bindparam("redirects", type_=Json),
+        response_types=bindparam("responses", type_=Json),
+        scopes=bindparam("allowed", type_=Json),
+        audiences=bindparam("heard", type_=Json),
+        tls_subject=bindparam("certified"),
+        token_format=bindparam("format"),
+        signing_algorithm=bindparam("algorithm"),
+        access_token_seconds=bindparam("access"),
+        refresh_token_seconds=bindparam("refresh"),
+        attributes=bindparam("extra", type_=Json),
+        update_time=bindparam("updated", type_=Instant),
+    )
+)
+_REMOVE_SECRET: Final = delete(client_secret).where(
+    _SECRET.organization_id == bindparam("org"),
+    _SECRET.client_id == bindparam("client"),
+    _SECRET.number == bindparam("which"),
+)
+_RELEASE: Final = (
+    update(oauth_client)
+    .where(_MINE, _CLIENT.owner_user_id == bindparam("user"), _CLIENT.bearer.is_not(None))
+    .values(owner_user_id=None)
+)
 _USE: Final = (
     update(client_secret)
     .where(
@@ -119,6 +178,17 @@ class SqlClients(SqlPart):
             None if client.bearer is None else holder(row.principal_state, row.organization_state),
         )
 
+    def find_clients_named(self, client_id: str) -> Sequence[FoundClient]:
+        return [
+            FoundClient(
+                _client(row),
+                0,
+                # Whoever acts for nobody of its own hangs on its organization alone.
+                holder(LifeState.ACTIVE if row.bearer is None else row.principal_state, row.organization_state),
+            )
+            for row in self._connection.execute(_NAMED, {"name": client_id})
+        ]
+
     def add_client(self, client: OAuthClient) -> None:
         whose = client.belongs_to
         row = {
@@ -137,6 +207,7 @@ class SqlClients(SqlPart):
             "scopes": list(client.scopes),
             "audiences": list(client.audiences),
             "tls_subject": client.tls_subject,
+            **_lives(client),
             "catalogue": client.catalogue,
             "attributes": dict(client.attributes),
             "create_time": client.create_time,
@@ -162,6 +233,36 @@ class SqlClients(SqlPart):
         }
         self._connection.execute(_ADD_SECRET, row)
 
+    def remove_client_secret(self, client: OAuthClient, number: int) -> bool:
+        values = {"org": client.organization_id, "client": client.id, "which": number}
+        return self._connection.execute(_REMOVE_SECRET, values).rowcount > 0
+
+    def replace_client(self, client: OAuthClient) -> None:
+        whose = client.belongs_to
+        lives = _lives(client)
+        values = {
+            "org": client.organization_id,
+            "which": client.id,
+            "numbered": client.version,
+            "called": client.name,
+            "owner": client.owner_user_id,
+            "whose": "" if whose is None else ref_text(whose),
+            "grants": list(client.grant_types),
+            "method": client.auth_method.value,
+            "redirects": list(client.redirect_uris),
+            "responses": list(client.response_types),
+            "allowed": list(client.scopes),
+            "heard": list(client.audiences),
+            "certified": client.tls_subject,
+            "format": lives["token_format"],
+            "algorithm": lives["signing_algorithm"],
+            "access": lives["access_token_seconds"],
+            "refresh": lives["refresh_token_seconds"],
+            "extra": dict(client.attributes),
+            "updated": client.update_time,
+        }
+        self._connection.execute(_REPLACE, values)
+
     def find_client_by_id(self, organization_id: OrganizationId, id: OAuthClientId) -> OAuthClient | None:
         return self._one(organization_id, _BY_ID, {"org": organization_id, "which": id})
 
@@ -172,7 +273,9 @@ class SqlClients(SqlPart):
         self._connection.execute(_END, {"org": client.organization_id, "which": client.id, "ended": now})
 
     def clients_of(self, organization_id: OrganizationId, principal: PrincipalRef) -> Sequence[OAuthClient]:
-        rows = self._connection.execute(_OF_BEARER, {"org": organization_id, "whose": ref_text(principal)})
+        user = principal.id if principal.kind is PrincipalKind.USER else ""
+        values = {"org": organization_id, "whose": ref_text(principal), "user": user}
+        rows = self._connection.execute(_OF, values)
         return self._with_secrets(organization_id, [_client(row) for row in rows])
 
     def list_clients(
@@ -189,8 +292,7 @@ class SqlClients(SqlPart):
         return replace(found, items=self._with_secrets(organization_id, found.items))
 
     def release_clients(self, organization_id: OrganizationId, owner_user_id: UserId) -> None:
-        for statement in (_RELEASE_ORPHANS, _RELEASE_OTHERS):
-            self._connection.execute(statement, {"org": organization_id, "user": owner_user_id})
+        self._connection.execute(_RELEASE, {"org": organization_id, "user": owner_user_id})
 
     def note_secret_use(self, uses: Mapping[tuple[OrganizationId, int], datetime]) -> None:
         for (organization_id, number), used in uses.items():
@@ -209,6 +311,23 @@ class SqlClients(SqlPart):
                     ClientSecret(row.number, row.client_id, row.name, row.create_time, row.last_used_time)
                 )
         return [replace(client, secrets=tuple(secrets[id])) for id, client in found.items()]
+
+
+def _lives(client: OAuthClient) -> dict[str, Any]:
+    return {
+        "token_format": client.token_format.value,
+        "signing_algorithm": client.signing_algorithm.value,
+        "access_token_seconds": _seconds(client.access_token_ttl),
+        "refresh_token_seconds": _seconds(client.refresh_token_ttl),
+    }
+
+
+def _seconds(ttl: timedelta | None) -> int | None:
+    return None if ttl is None else int(ttl.total_seconds())
+
+
+def _ttl(seconds: int | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 def _client(row: Any) -> OAuthClient:
@@ -230,6 +349,10 @@ def _client(row: Any) -> OAuthClient:
         scopes=tuple(row.scopes),
         audiences=tuple(row.audiences),
         tls_subject=row.tls_subject,
+        token_format=TokenFormat(row.token_format or TokenFormat.OPAQUE),
+        signing_algorithm=SigningAlgorithm(row.signing_algorithm or SigningAlgorithm.RS256),
+        access_token_ttl=_ttl(row.access_token_seconds),
+        refresh_token_ttl=_ttl(row.refresh_token_seconds),
         catalogue=row.catalogue,
         attributes=row.attributes,
     )

@@ -5,11 +5,17 @@ from typing import Final
 
 from sqlalchemy import bindparam, delete, select, update
 
-from concord.credentials.model import ApiKeyState, LifeState, OrganizationRules
+from concord.credentials.model.api_keys import ApiKeyState
+from concord.credentials.model.holders import LifeState
+from concord.credentials.model.organizations import OrganizationRules
+from concord.credentials.sql.logins import FORGOTTEN
 from concord.credentials.sql.rows import SqlPart, ref_text
 from concord.credentials.sql.tables import (
     access_token,
     api_key,
+    assumption,
+    federation,
+    federation_certificate,
     oauth_client,
     organization,
     password,
@@ -17,7 +23,10 @@ from concord.credentials.sql.tables import (
     project,
     quota,
     session,
+    ssh_key,
+    trust_policy,
 )
+from concord.credentials.sql.token_tables import FORGOTTEN as TOKENS_FORGOTTEN
 from concord.kernel.database.columns import Instant
 from concord.kernel.database.upserts import upserts
 from concord.kernel.ids import OrganizationId
@@ -46,7 +55,20 @@ _UNLIMITED: Final = -1
 
 _FORGET: Final = [
     delete(table).where(table.c.organization_id == bindparam("org"))
-    for table in (session, access_token, password, project, quota)
+    for table in (
+        session,
+        access_token,
+        password,
+        project,
+        quota,
+        assumption,
+        federation,
+        federation_certificate,
+        ssh_key,
+        trust_policy,
+        *FORGOTTEN,
+        *TOKENS_FORGOTTEN,
+    )
 ]
 _END_KEYS: Final = (
     update(api_key)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, bindparam, func, insert, update
 
-from concord.credentials.model import Sight
+from concord.credentials.model.holders import Sight
 from concord.credentials.sql.tables import counter
 from concord.kernel.database import Connection
 from concord.kernel.ids import OrganizationId

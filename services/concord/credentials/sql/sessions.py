@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, delete, select, update
+from sqlalchemy import Boolean, and_, bindparam, delete, select, update
 from sqlalchemy import insert as insert_into
 
-from concord.credentials.model import FoundToken, Session
+from concord.credentials.model.sessions import FoundToken, Session
 from concord.credentials.sql.api_keys import holder
 from concord.credentials.sql.rows import (
     SqlPart,
@@ -20,7 +20,7 @@ from concord.credentials.sql.rows import (
     sight_values,
 )
 from concord.credentials.sql.tables import access_token, organization, principal, session
-from concord.credentials.store import SessionFilter
+from concord.credentials.store.sessions import SessionFilter
 from concord.kernel.database.columns import Instant
 from concord.kernel.database.listing import Listing, any_of
 from concord.kernel.ids import ApiKeyId, OrganizationId, SessionId
@@ -37,6 +37,9 @@ _FOUND: Final = (
     select(
         *_COLUMNS,
         access_token.c.expire_time.label("token_expire_time"),
+        access_token.c.issue_time.label("token_issue_time"),
+        access_token.c.audience.label("token_audience"),
+        access_token.c.scopes.label("token_scopes"),
         principal.c.state.label("principal_state"),
         organization.c.state.label("organization_state"),
     )
@@ -109,6 +112,9 @@ _LIST: Final = Listing(
         "ids": any_of(_SESSION.id, "ids"),
         "principals": any_of(_SESSION.principal, "principals"),
         "live_at": and_(_SESSION.end_time.is_(None), _SESSION.expire_time > bindparam("live_at", type_=Instant)),
+        "expired_at": _SESSION.expire_time <= bindparam("expired_at", type_=Instant),
+        "unexpired_at": _SESSION.expire_time > bindparam("unexpired_at", type_=Instant),
+        "ended": _SESSION.end_time.is_not(None) == bindparam("ended", type_=Boolean),
     },
 )
 
@@ -120,7 +126,14 @@ class SqlSessions(SqlPart):
         row = self._connection.execute(_FOUND, {"hash": token_hash.value}).first()
         if row is None:
             return None
-        return FoundToken(_session(row), row.token_expire_time, holder(row.principal_state, row.organization_state))
+        return FoundToken(
+            session_of(row),
+            row.token_expire_time,
+            holder(row.principal_state, row.organization_state),
+            row.token_issue_time,
+            row.token_audience or "",
+            None if row.token_scopes is None else tuple(row.token_scopes),
+        )
 
     def add_session(self, session: Session) -> None:
         row = {
@@ -149,19 +162,29 @@ class SqlSessions(SqlPart):
         }
         self._connection.execute(_ADD, row)
 
-    def add_token(self, session: Session, token_hash: SecretHash, issue_time: datetime, expire_time: datetime) -> None:
+    def add_token(
+        self,
+        session: Session,
+        token_hash: SecretHash,
+        issue_time: datetime,
+        expire_time: datetime,
+        audience: str = "",
+        scopes: tuple[str, ...] | None = None,
+    ) -> None:
         row = {
             "token_hash": token_hash.value,
             "organization_id": session.organization_id,
             "session_id": session.id,
             "issue_time": issue_time,
             "expire_time": expire_time,
+            "audience": audience or None,
+            "scopes": None if scopes is None else list(scopes),
         }
         self._connection.execute(_ADD_TOKEN, row)
 
     def find_session(self, organization_id: OrganizationId, session_id: SessionId) -> Session | None:
         row = self._connection.execute(_BY_ID, {"org": organization_id, "which": session_id}).first()
-        return None if row is None else _session(row)
+        return None if row is None else session_of(row)
 
     def end_session(self, organization_id: OrganizationId, session_id: SessionId, now: datetime) -> None:
         self._connection.execute(_END_ONE, {"org": organization_id, "which": session_id, "ended": now})
@@ -174,7 +197,7 @@ class SqlSessions(SqlPart):
         self, organization_id: OrganizationId, key_id: ApiKeyId, now: datetime, most: int
     ) -> Sequence[Session]:
         values = {"org": organization_id, "key": key_id, "at": now, "most": most}
-        return [_session(row) for row in self._connection.execute(_LIVE_OF_KEY, values)]
+        return [session_of(row) for row in self._connection.execute(_LIVE_OF_KEY, values)]
 
     def end_sessions_of_key(self, organization_id: OrganizationId, key_id: ApiKeyId, now: datetime) -> int:
         values = {"org": organization_id, "key": key_id, "ended": now}
@@ -192,15 +215,19 @@ class SqlSessions(SqlPart):
             "ids": wanted.ids,
             "principals": ref_texts(wanted.principals),
             "live_at": wanted.now if wanted.live_only else None,
+            "expired_at": wanted.now if wanted.expired is True else None,
+            "unexpired_at": wanted.now if wanted.expired is False else None,
+            "ended": wanted.ended,
         }
-        return _LIST.page(self._connection, page, filters, _session)
+        return _LIST.page(self._connection, page, filters, session_of)
 
     def trim_sessions(self, before: datetime) -> int:
         self._connection.execute(_TRIM_TOKENS, {"before": before})
         return self._connection.execute(_TRIM, {"before": before}).rowcount
 
 
-def _session(row: Any) -> Session:
+def session_of(row: Any) -> Session:
+    """Return the session of a row that holds its columns."""
     return Session(
         id=row.id,
         organization_id=row.organization_id,

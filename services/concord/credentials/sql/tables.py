@@ -37,8 +37,17 @@ api_key = Table(
     Column("attributes", Json, nullable=False),
     Column("create_time", Instant, nullable=False),
     Column("update_time", Instant, nullable=False),
+    Column("rotate_time", Instant),
+    Column("former_expire_time", Instant),
     PrimaryKeyConstraint("organization_id", "id"),
     Index("api_key_access_id", "access_id", unique=True),
+    Index(
+        "api_key_sealed",
+        "organization_id",
+        "id",
+        sqlite_where=text("sealed_secret IS NOT NULL"),
+        postgresql_where=text("sealed_secret IS NOT NULL"),
+    ),
     Index("api_key_lookup_hash", "lookup_hash", unique=True),
     Index("api_key_number", "organization_id", "number", unique=True),
     Index("api_key_bearer", "organization_id", "bearer"),
@@ -74,6 +83,8 @@ session = Table(
     Index("session_principal", "organization_id", "principal"),
     Index("session_api_key", "organization_id", "api_key_id"),
     Index("session_expire_time", "expire_time"),
+    Index("session_parent", "organization_id", "parent_session_id"),
+    Index("session_client", "organization_id", "client_id"),
 )
 
 access_token = Table(
@@ -84,6 +95,9 @@ access_token = Table(
     Column("session_id", Id, nullable=False),
     Column("issue_time", Instant, nullable=False),
     Column("expire_time", Instant, nullable=False),
+    # NULL where the token is for the suite itself, and where it carries all that its session does.
+    Column("audience", Text),
+    Column("scopes", Json),
     Index("access_token_expire_time", "expire_time"),
 )
 
@@ -97,9 +111,6 @@ password = Table(
     Column("previous", Text),
     Column("temporary", Boolean, nullable=False),
     Column("expire_time", Instant),
-    Column("failed_attempts", Integer, nullable=False),
-    Column("last_attempt_time", Instant),
-    Column("lock_time", Instant),
     Column("create_time", Instant, nullable=False),
     Column("update_time", Instant, nullable=False),
     PrimaryKeyConstraint("organization_id", "user_id"),
@@ -129,6 +140,10 @@ oauth_client = Table(
     Column("create_time", Instant, nullable=False),
     Column("update_time", Instant, nullable=False),
     Column("end_time", Instant),
+    Column("token_format", Text),
+    Column("signing_algorithm", Text),
+    Column("access_token_seconds", BigInteger),
+    Column("refresh_token_seconds", BigInteger),
     PrimaryKeyConstraint("organization_id", "id"),
     # Deleted clients stay behind so that refusals can say why; their names are free.
     Index(
@@ -139,6 +154,7 @@ oauth_client = Table(
         sqlite_where=text("end_time IS NULL"),
         postgresql_where=text("end_time IS NULL"),
     ),
+    Index("oauth_client_name", "client_id"),
     Index("oauth_client_bearer", "organization_id", "bearer"),
     Index("oauth_client_owner", "organization_id", "owner_user_id"),
 )
@@ -203,6 +219,103 @@ quota = Table(
     Column("name", Text, nullable=False),
     Column("value", BigInteger, nullable=False),
     PrimaryKeyConstraint("organization_id", "name"),
+)
+
+# Pairs that rotations replaced. They stay, so that an access id is never given out again.
+former_key = Table(
+    "former_key",
+    METADATA,
+    Column("access_id", Text, primary_key=True),
+    Column("organization_id", Id, nullable=False),
+    Column("key_id", Id, nullable=False),
+    Column("secret_hash", Bytes, nullable=False),
+    Column("lookup_hash", Bytes),
+    Column("expire_time", Instant, nullable=False),
+    Index("former_key_key", "organization_id", "key_id"),
+    Index("former_key_lookup_hash", "lookup_hash", unique=True),
+)
+
+ssh_key = Table(
+    "ssh_key",
+    METADATA,
+    Column("organization_id", Id, nullable=False),
+    Column("id", Id, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("public_key", Text, nullable=False),
+    Column("algorithm", Text, nullable=False),
+    Column("bits", Integer, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("fingerprint_sha256", Text, nullable=False),
+    Column("project_id", Id, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("catalogue", Text, nullable=False),
+    Column("attributes", Json, nullable=False),
+    Column("create_time", Instant, nullable=False),
+    Column("update_time", Instant, nullable=False),
+    PrimaryKeyConstraint("organization_id", "id"),
+    Index("ssh_key_fingerprint", "organization_id", "project_id", "fingerprint_sha256"),
+)
+
+trust_policy = Table(
+    "trust_policy",
+    METADATA,
+    Column("organization_id", Id, nullable=False),
+    Column("user_id", Id, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("trusted", Json, nullable=False),
+    Column("create_time", Instant, nullable=False),
+    Column("update_time", Instant, nullable=False),
+    PrimaryKeyConstraint("organization_id", "user_id"),
+)
+
+# Who is behind a session that was opened as somebody else: one row for each, where one assumed one who assumed one.
+assumption = Table(
+    "assumption",
+    METADATA,
+    Column("organization_id", Id, nullable=False),
+    Column("session_id", Id, nullable=False),
+    Column("caller_organization_id", Id, nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("caller_key_id", Id),
+    Column("caller_session_id", Id),
+    PrimaryKeyConstraint("organization_id", "session_id", "caller_organization_id", "caller"),
+    Index("assumption_caller", "caller_organization_id", "caller"),
+    Index("assumption_key", "caller_organization_id", "caller_key_id"),
+    Index("assumption_session", "caller_organization_id", "caller_session_id"),
+)
+
+federation = Table(
+    "federation",
+    METADATA,
+    Column("organization_id", Id, primary_key=True),
+    Column("id", Id, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("entity_id", Text, nullable=False),
+    Column("single_sign_on_url", Text, nullable=False),
+    Column("attributes", Json, nullable=False),
+    Column("create_time", Instant, nullable=False),
+    Column("update_time", Instant, nullable=False),
+)
+
+federation_certificate = Table(
+    "federation_certificate",
+    METADATA,
+    Column("organization_id", Id, nullable=False),
+    Column("id", Id, nullable=False),
+    Column("federation_id", Id, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("expire_time", Instant, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("create_time", Instant, nullable=False),
+    PrimaryKeyConstraint("organization_id", "id"),
+    Index("federation_certificate_federation", "organization_id", "federation_id"),
 )
 
 kernel_tables(METADATA)

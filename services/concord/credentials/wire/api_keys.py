@@ -5,14 +5,17 @@ from datetime import datetime
 from typing import Final
 
 from concord.common.v1 import passport_pb2
-from concord.credentials.key_formats import KeyFormat
-from concord.credentials.model import ApiKey, ApiKeyState, Sight
-from concord.credentials.operations.api_keys import MUTABLE, ApiKeyPatch, CreatedApiKey, NewApiKey
-from concord.credentials.store import ApiKeyFilter
+from concord.credentials.model.api_keys import ApiKey, ApiKeyState
+from concord.credentials.model.holders import Sight
+from concord.credentials.operations.api_keys import MUTABLE, ApiKeyPatch, CreatedApiKey, NewApiKey, Rotation
+from concord.credentials.secrets.drawing import KeyFormat
+from concord.credentials.store.api_keys import ApiKeyFilter
 from concord.credentials.v1 import api_key_pb2, api_key_service_pb2
 from concord.credentials.wire.common import (
     bearer_kind,
+    duration,
     id_set,
+    named_fields,
     optional_instant,
     optional_instant_to_wire,
     principal,
@@ -59,6 +62,8 @@ def api_key_to_wire(key: ApiKey) -> api_key_pb2.ApiKey:
         expire_time=optional_instant_to_wire(key.expire_time),
         last_used_time=optional_instant_to_wire(key.last_used_time),
         creation_ip=key.creation_ip,
+        rotate_time=optional_instant_to_wire(key.rotate_time),
+        former_expire_time=optional_instant_to_wire(key.former_expire_time),
     )
 
 
@@ -83,6 +88,8 @@ def api_key_from_wire(message: api_key_pb2.ApiKey) -> ApiKey:
         expire_time=optional_instant(message, "expire_time", "expire_time"),
         last_used_time=optional_instant(message, "last_used_time", "last_used_time"),
         creation_ip=message.creation_ip,
+        rotate_time=optional_instant(message, "rotate_time", "rotate_time"),
+        former_expire_time=optional_instant(message, "former_expire_time", "former_expire_time"),
         catalogue=message.catalogue,
         attributes=dict(message.attributes),
     )
@@ -102,7 +109,7 @@ def tried_to_wire(created: CreatedApiKey) -> api_key_service_pb2.CreateApiKeyRes
 
 def new_key_from_wire(request: api_key_service_pb2.CreateApiKeyRequest) -> NewApiKey:
     """Return what a request says about a key to be made."""
-    message, look = request.api_key, request.key_format
+    message = request.api_key
     return NewApiKey(
         bearer=principal(message.bearer, "api_key.bearer"),
         name=message.name,
@@ -113,23 +120,59 @@ def new_key_from_wire(request: api_key_service_pb2.CreateApiKeyRequest) -> NewAp
         secret_recoverable=message.secret_recoverable,
         state=_usable_state(message.state) if message.state else ApiKeyState.ACTIVE,
         attributes=dict(message.attributes),
-        format=KeyFormat(
-            access_id_prefix=look.access_id_prefix,
-            access_id_alphabet=look.access_id_alphabet,
-            access_id_length=look.access_id_length,
-            secret_prefix=look.secret_prefix,
-            secret_alphabet=look.secret_alphabet,
-            secret_length=look.secret_length,
-            secret_is_uuid=look.secret_is_uuid,
-        ),
+        format=_format(request.key_format),
+    )
+
+
+def rotated_to_wire(created: CreatedApiKey) -> api_key_service_pb2.RotateApiKeyResponse:
+    """Return the one answer that holds the new secret of a key."""
+    return api_key_service_pb2.RotateApiKeyResponse(
+        api_key=api_key_to_wire(created.key), secret=created.secret.reveal()
+    )
+
+
+def rotation_tried_to_wire(created: CreatedApiKey) -> api_key_service_pb2.RotateApiKeyResponse:
+    """Return the answer of a check only: nothing was replaced, so there is no secret."""
+    return api_key_service_pb2.RotateApiKeyResponse(api_key=api_key_to_wire(created.key))
+
+
+def revealed_to_wire(created: CreatedApiKey) -> api_key_service_pb2.RevealApiKeyResponse:
+    """Return the answer that shows the secret of a key again."""
+    return api_key_service_pb2.RevealApiKeyResponse(
+        api_key=api_key_to_wire(created.key), secret=created.secret.reveal()
+    )
+
+
+def reveal_tried_to_wire(created: CreatedApiKey) -> api_key_service_pb2.RevealApiKeyResponse:
+    """Return the answer of a check only, without the secret."""
+    return api_key_service_pb2.RevealApiKeyResponse(api_key=api_key_to_wire(created.key))
+
+
+def rotation_from_wire(request: api_key_service_pb2.RotateApiKeyRequest, limit: tuple[str, ...]) -> Rotation:
+    """Return how a key is to be rotated, by a caller whose own credential is lowered to a limit."""
+    return Rotation(_format(request.key_format), duration(request.overlap, "overlap"), limit)
+
+
+def state_from_wire(request: api_key_service_pb2.SetApiKeyStateRequest) -> ApiKeyState:
+    """Return the state that is asked for."""
+    return _usable_state(request.state, "state")
+
+
+def _format(look: api_key_pb2.KeyFormat) -> KeyFormat:
+    return KeyFormat(
+        access_id_prefix=look.access_id_prefix,
+        access_id_alphabet=look.access_id_alphabet,
+        access_id_length=look.access_id_length,
+        secret_prefix=look.secret_prefix,
+        secret_alphabet=look.secret_alphabet,
+        secret_length=look.secret_length,
+        secret_is_uuid=look.secret_is_uuid,
     )
 
 
 def patch_from_wire(message: api_key_pb2.ApiKey, paths: Iterable[str]) -> ApiKeyPatch:
     """Return the new values that a mask names."""
-    named = frozenset(paths)
-    if not named or named - MUTABLE:
-        raise Invalid(Violation("update_mask", f"must name some of {', '.join(sorted(MUTABLE))}", rule="unknown_path"))
+    named = named_fields(paths, MUTABLE)
     return ApiKeyPatch(
         named=named,
         name=message.name,

@@ -1,12 +1,18 @@
 """OAuth clients."""
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
-from concord.credentials.model import ClientAuthMethod, ClientSecret, OAuthClient, Sight
-from concord.credentials.operations.clients import CreatedClient, NewClient
-from concord.credentials.store import ClientFilter
+from google.protobuf.duration_pb2 import Duration
+
+from concord.credentials.model.clients import ClientAuthMethod, ClientSecret, OAuthClient, SigningAlgorithm, TokenFormat
+from concord.credentials.model.holders import Sight
+from concord.credentials.operations.clients import MUTABLE, CreatedClient, CreatedSecret, NewClient
+from concord.credentials.store.clients import ClientFilter
 from concord.credentials.v1 import oauth_client_pb2, oauth_client_service_pb2
 from concord.credentials.wire.common import (
+    duration,
     id_set,
     optional_instant,
     optional_instant_to_wire,
@@ -30,6 +36,40 @@ _METHODS_BACK: Final[dict[int, ClientAuthMethod]] = {
     oauth_client_pb2.CLIENT_AUTH_METHOD_UNSPECIFIED: ClientAuthMethod.BASIC,
     **{number: method for method, number in _METHODS.items()},
 }
+_FORMATS: Final = {
+    TokenFormat.OPAQUE: oauth_client_pb2.TOKEN_FORMAT_OPAQUE,
+    TokenFormat.JWT: oauth_client_pb2.TOKEN_FORMAT_JWT,
+}
+_FORMATS_BACK: Final[dict[int, TokenFormat]] = {
+    oauth_client_pb2.TOKEN_FORMAT_UNSPECIFIED: TokenFormat.OPAQUE,
+    **{number: format for format, number in _FORMATS.items()},
+}
+_ALGORITHMS: Final = {
+    SigningAlgorithm.RS256: oauth_client_pb2.SIGNING_ALGORITHM_RS256,
+    SigningAlgorithm.ED25519: oauth_client_pb2.SIGNING_ALGORITHM_ED25519,
+}
+_ALGORITHMS_BACK: Final[dict[int, SigningAlgorithm]] = {
+    oauth_client_pb2.SIGNING_ALGORITHM_UNSPECIFIED: SigningAlgorithm.RS256,
+    **{number: algorithm for algorithm, number in _ALGORITHMS.items()},
+}
+
+
+def algorithm_from_wire(number: int, field: str) -> SigningAlgorithm:
+    """Return the algorithm that a request names, RS256 where it names none."""
+    algorithm = _ALGORITHMS_BACK.get(number)
+    if algorithm is None:
+        raise Invalid(Violation(field, "is unknown", rule="enum"))
+    return algorithm
+
+
+def method_from_wire(number: int) -> ClientAuthMethod:
+    """Return how a client shows itself; without a word, without proof."""
+    if number == oauth_client_pb2.CLIENT_AUTH_METHOD_UNSPECIFIED:
+        return ClientAuthMethod.NONE
+    method = _METHODS_BACK.get(number)
+    if method is None:
+        raise Invalid(Violation("client.auth_method", "is unknown", rule="enum"))
+    return method
 
 
 def client_to_wire(client: OAuthClient) -> oauth_client_pb2.OAuthClient:
@@ -57,7 +97,11 @@ def client_to_wire(client: OAuthClient) -> oauth_client_pb2.OAuthClient:
         scopes=client.scopes,
         audiences=client.audiences,
         tls_subject=client.tls_subject,
-        secrets=[_secret_to_wire(each) for each in client.secrets],
+        token_format=_FORMATS[client.token_format],
+        signing_algorithm=_ALGORITHMS[client.signing_algorithm],
+        access_token_ttl=_ttl_to_wire(client.access_token_ttl),
+        refresh_token_ttl=_ttl_to_wire(client.refresh_token_ttl),
+        secrets=[secret_to_wire(each) for each in client.secrets],
     )
 
 
@@ -80,6 +124,10 @@ def client_from_wire(message: oauth_client_pb2.OAuthClient) -> OAuthClient:
         scopes=tuple(message.scopes),
         audiences=tuple(message.audiences),
         tls_subject=message.tls_subject,
+        token_format=_FORMATS_BACK[message.token_format],
+        signing_algorithm=_ALGORITHMS_BACK[message.signing_algorithm],
+        access_token_ttl=_ttl(message, "access_token_ttl"),
+        refresh_token_ttl=_ttl(message, "refresh_token_ttl"),
         secrets=tuple(_secret_from_wire(each) for each in message.secrets),
         catalogue=message.catalogue,
         attributes=dict(message.attributes),
@@ -100,10 +148,38 @@ def tried_to_wire(created: CreatedClient) -> oauth_client_service_pb2.CreateOAut
 
 def new_client_from_wire(request: oauth_client_service_pb2.CreateOAuthClientRequest) -> NewClient:
     """Return what a request says about a client to be made."""
-    message = request.oauth_client
+    return replace(_wanted(request.oauth_client), secret_name=request.secret_name)
+
+
+def patch_from_wire(request: oauth_client_service_pb2.UpdateOAuthClientRequest) -> tuple[NewClient, frozenset[str]]:
+    """Return the new values of a client and the names of the fields that are to change."""
+    named = frozenset(request.update_mask.paths)
+    wrong = named - MUTABLE
+    if wrong:
+        raise Invalid(Violation("update_mask", f"`{min(wrong)[:64]}` cannot be changed", rule="immutable"))
+    return _wanted(request.oauth_client), named
+
+
+def created_secret_to_wire(created: CreatedSecret) -> oauth_client_service_pb2.CreateClientSecretResponse:
+    """Return the one answer that holds a further secret of a client."""
+    answer = tried_secret_to_wire(created)
+    answer.secret = created.text.reveal()
+    return answer
+
+
+def tried_secret_to_wire(created: CreatedSecret) -> oauth_client_service_pb2.CreateClientSecretResponse:
+    """Return the answer of a check only: nothing was made, so there is no secret."""
+    return oauth_client_service_pb2.CreateClientSecretResponse(client_secret=secret_to_wire(created.secret))
+
+
+def _wanted(message: oauth_client_pb2.OAuthClient) -> NewClient:
     method = _METHODS_BACK.get(message.auth_method)
     if method is None:
         raise Invalid(Violation("oauth_client.auth_method", "is unknown", rule="enum"))
+    format, algorithm = _FORMATS_BACK.get(message.token_format), _ALGORITHMS_BACK.get(message.signing_algorithm)
+    if format is None or algorithm is None:
+        name = "token_format" if format is None else "signing_algorithm"
+        raise Invalid(Violation(f"oauth_client.{name}", "is unknown", rule="enum"))
     owner = message.owner_user_id
     return NewClient(
         client_id=message.client_id,
@@ -117,9 +193,24 @@ def new_client_from_wire(request: oauth_client_service_pb2.CreateOAuthClientRequ
         scopes=tuple(message.scopes),
         audiences=tuple(message.audiences),
         tls_subject=message.tls_subject,
+        token_format=format,
+        signing_algorithm=algorithm,
+        access_token_ttl=_ttl(message, "access_token_ttl"),
+        refresh_token_ttl=_ttl(message, "refresh_token_ttl"),
         attributes=dict(message.attributes),
-        secret_name=request.secret_name,
     )
+
+
+def _ttl(message: oauth_client_pb2.OAuthClient, name: str) -> timedelta | None:
+    return duration(getattr(message, name), f"oauth_client.{name}") if message.HasField(name) else None
+
+
+def _ttl_to_wire(ttl: timedelta | None) -> Duration | None:
+    if ttl is None:
+        return None
+    message = Duration()
+    message.FromTimedelta(ttl)
+    return message
 
 
 def filter_from_wire(request: oauth_client_service_pb2.ListOAuthClientsRequest, sight: Sight) -> ClientFilter:
@@ -132,7 +223,8 @@ def filter_from_wire(request: oauth_client_service_pb2.ListOAuthClientsRequest, 
     )
 
 
-def _secret_to_wire(secret: ClientSecret) -> oauth_client_pb2.ClientSecret:
+def secret_to_wire(secret: ClientSecret) -> oauth_client_pb2.ClientSecret:
+    """Return the message for a secret, without its text."""
     return oauth_client_pb2.ClientSecret(
         number=secret.number,
         client_id=secret.client_id,

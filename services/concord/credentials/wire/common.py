@@ -1,4 +1,4 @@
-"""What all messages share: instants, principals, sets of ids and filters."""
+"""What all messages share: instants, principals, sets of ids, filters and update masks."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -76,6 +76,14 @@ def principals(messages: Iterable[principal_pb2.PrincipalRef], path: str) -> fro
 def id_set(values: Iterable[str], path: str) -> frozenset[str] | None:
     """Return the ids that a filter names, None when it names none."""
     return frozenset(ids.parse(str, each, f"{path}[{at}]") for at, each in enumerate(values)) or None
+
+
+def named_fields(paths: Iterable[str], mutable: frozenset[str]) -> frozenset[str]:
+    """Return the fields that an update mask names, or raise Invalid for none and for any that cannot be changed."""
+    named = frozenset(paths)
+    if not named or named - mutable:
+        raise Invalid(Violation("update_mask", f"must name some of {', '.join(sorted(mutable))}", rule="unknown_path"))
+    return named
 
 
 def search_text(text: str, path: str) -> str | None:

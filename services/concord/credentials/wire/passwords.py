@@ -1,10 +1,21 @@
 """Passwords and statuses."""
 
-from concord.credentials.model import CredentialStatus, Password, PasswordViolation
-from concord.credentials.v1 import credential_status_pb2, password_pb2
+from typing import Final
+
+from concord.credentials.model.holders import CredentialStatus
+from concord.credentials.model.logins import MfaState
+from concord.credentials.model.passwords import Password, PasswordViolation
+from concord.credentials.v1 import credential_status_pb2, password_pb2, password_service_pb2
 from concord.credentials.wire.common import optional_instant, optional_instant_to_wire
 from concord.kernel.ids import OrganizationId, UserId
 from concord.kernel.rpc.wire import instant_from_wire, instant_to_wire, principal_to_wire
+from concord.kernel.secret import Secret
+
+MFA_STATES: Final = {
+    MfaState.INACTIVE: credential_status_pb2.MFA_STATE_INACTIVE,
+    MfaState.UNCONFIRMED: credential_status_pb2.MFA_STATE_UNCONFIRMED,
+    MfaState.ACTIVE: credential_status_pb2.MFA_STATE_ACTIVE,
+}
 
 
 def password_to_wire(password: Password) -> password_pb2.Password:
@@ -21,6 +32,13 @@ def password_to_wire(password: Password) -> password_pb2.Password:
         failed_attempts=password.failed_attempts,
         last_attempt_time=optional_instant_to_wire(password.last_attempt_time),
         lock_time=optional_instant_to_wire(password.lock_time),
+    )
+
+
+def drawn_to_wire(password: Password, drawn: Secret | None) -> password_service_pb2.GeneratePasswordResponse:
+    """Return the one answer that holds a password that was drawn; None where it was a check only."""
+    return password_service_pb2.GeneratePasswordResponse(
+        password=password_to_wire(password), temporary_password="" if drawn is None else drawn.reveal()
     )
 
 
@@ -51,7 +69,8 @@ def status_to_wire(status: CredentialStatus) -> credential_status_pb2.Credential
         principal=principal_to_wire(status.principal),
         has_password=status.has_password,
         password_temporary=status.password_temporary,
-        mfa_state=credential_status_pb2.MFA_STATE_INACTIVE,
+        mfa_enabled=status.mfa is MfaState.ACTIVE,
+        mfa_state=MFA_STATES[status.mfa],
         api_key_count=status.api_key_count,
         failed_attempts=status.failed_attempts,
     )

@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Final
 
 from concord.common.v1 import passport_pb2
-from concord.credentials.model import Session, SessionAt, SessionEpoch, SessionState, Sight
+from concord.credentials.model.holders import Sight
+from concord.credentials.model.sessions import Session, SessionAt, SessionEpoch, SessionState
 from concord.credentials.operations.authentication import (
     ClientCredential,
     Credential,
@@ -12,8 +13,8 @@ from concord.credentials.operations.authentication import (
     TokenCredential,
     bearer_credential,
 )
-from concord.credentials.operations.sessions import OpenedSession
-from concord.credentials.store import SessionFilter
+from concord.credentials.operations.session_changes import OpenedSession
+from concord.credentials.store.sessions import SessionFilter
 from concord.credentials.v1 import authentication_service_pb2, session_pb2, session_service_pb2
 from concord.credentials.wire.common import (
     id_set,
@@ -104,17 +105,20 @@ def epoch_to_wire(epoch: SessionEpoch) -> session_pb2.SessionEpoch:
 def opened_to_wire(opened: OpenedSession) -> session_service_pb2.CreateSessionResponse:
     """Return the one answer that holds the token of a session."""
     answer = tried_to_wire(opened)
-    answer.access_token.CopyFrom(
-        session_pb2.AccessToken(
-            token=opened.token.reveal(),
-            token_type="Bearer",  # noqa: S106 - the name of a scheme, no secret
-            session_id=opened.session.id,
-            issue_time=instant_to_wire(opened.now),
-            expire_time=instant_to_wire(opened.session.expire_time),
-            scope=" ".join(opened.session.scopes),
-        )
-    )
+    answer.access_token.CopyFrom(first_token_to_wire(opened))
     return answer
+
+
+def first_token_to_wire(opened: OpenedSession) -> session_pb2.AccessToken:
+    """Return the token with which a session was opened, with its text."""
+    return session_pb2.AccessToken(
+        token=opened.token.reveal(),
+        token_type="Bearer",  # noqa: S106 - the name of a scheme, no secret
+        session_id=opened.session.id,
+        issue_time=instant_to_wire(opened.now),
+        expire_time=instant_to_wire(opened.session.expire_time),
+        scope=" ".join(opened.session.scopes),
+    )
 
 
 def tried_to_wire(opened: OpenedSession) -> session_service_pb2.CreateSessionResponse:
@@ -130,6 +134,8 @@ def filter_from_wire(request: session_service_pb2.ListSessionsRequest, now: date
         ids=id_set(request.ids, "ids"),
         principals=principals(request.principals, "principals"),
         live_only=request.live_only,
+        expired=request.expired if request.HasField("expired") else None,
+        ended=request.ended if request.HasField("ended") else None,
     )
 
 

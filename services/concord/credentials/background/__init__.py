@@ -1,0 +1,1 @@
+"""What works aside from calls, for as long as the process serves."""
