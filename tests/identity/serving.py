@@ -11,12 +11,22 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from grpc.aio import AioRpcError
 
 from concord.identity import wire
-from concord.identity.handlers import ApplicationServicer, OrganizationServicer, ProjectServicer, UserServicer
+from concord.identity.handlers import (
+    ApplicationServicer,
+    ConnectionServicer,
+    OrganizationServicer,
+    ProjectServicer,
+    UserServicer,
+)
 from concord.identity.server import MIGRATIONS
 from concord.identity.sql import SqlIdentityStore, metadata
 from concord.identity.v1.application_service_pb2_grpc import (
     ApplicationServiceStub,
     add_ApplicationServiceServicer_to_server,
+)
+from concord.identity.v1.connection_service_pb2_grpc import (
+    ConnectionServiceStub,
+    add_ConnectionServiceServicer_to_server,
 )
 from concord.identity.v1.organization_service_pb2_grpc import (
     OrganizationServiceStub,
@@ -63,7 +73,7 @@ class Signers:
     """Makes credentials that the server believes."""
 
     def __init__(self, clock: SettableClock) -> None:
-        self._clock = clock
+        self.clock = clock
         self._passports, self._system = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
         self.verifier = PassportVerifier(self, FixedKeys({"system": self._system.public_key()}), clock)
 
@@ -73,13 +83,13 @@ class Signers:
 
     def principal(self, principal: PrincipalRef, organization_id: OrganizationId) -> Credentials:
         """Keyword arguments of a call by somebody: `await stub.Rpc(request, **credentials)`."""
-        now = self._clock.now()
+        now = self.clock.now()
         passport = Passport(principal, organization_id, now, now + timedelta(minutes=5))
         return _bearer(PassportSigner("test", self._passports).sign(passport))
 
     def system(self, organization_id: OrganizationId | None = None) -> Credentials:
         """Keyword arguments of a call by the deployment's administrator."""
-        return _bearer(mint_service_token("system", self._system, organization_id, clock=self._clock))
+        return _bearer(mint_service_token("system", self._system, organization_id, clock=self.clock))
 
 
 class Suite:
@@ -88,11 +98,13 @@ class Suite:
     def __init__(self, channel: Any, units: Units[Any], signers: Signers, decisions: DecisionPoint) -> None:
         self.units = units
         self.signers = signers
+        self.clock = signers.clock
         self.decisions = decisions
         self.organizations: Any = OrganizationServiceStub(channel)
         self.projects: Any = ProjectServiceStub(channel)
         self.users: Any = UserServiceStub(channel)
         self.applications: Any = ApplicationServiceStub(channel)
+        self.connections: Any = ConnectionServiceStub(channel)
 
     @property
     def caller(self) -> Credentials:
@@ -130,5 +142,6 @@ async def serving(directory: Path) -> AsyncIterator[Suite]:
         add_ProjectServiceServicer_to_server(ProjectServicer(units), server)
         add_UserServiceServicer_to_server(UserServicer(units), server)
         add_ApplicationServiceServicer_to_server(ApplicationServicer(units), server)
+        add_ConnectionServiceServicer_to_server(ConnectionServicer(units), server)
         yield Suite(InProcessChannel(server), units, signers, decisions)
         await server.stop()

@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -379,6 +380,22 @@ async def test_an_application_goes_through_life(suite: Suite) -> None:
     await stub.DeleteApplication(DeleteApplicationRequest(id=robot.id), **suite.caller)
     gone = await refusal(stub.GetApplication(GetApplicationRequest(id=robot.id), **suite.caller))
     assert gone.reason is Reason.RESOURCE_NOT_FOUND
+
+
+async def test_calls_about_projects_ask_where_they_hold_and_making_one_asks_for_the_organization(suite: Suite) -> None:
+    stub, decisions = suite.projects, suite.decisions
+    web = await stub.CreateProject(CreateProjectRequest(project=Project(name="web")), **suite.caller)
+    shut = await stub.CreateProject(CreateProjectRequest(project=Project(name="shut")), **suite.caller)
+    decisions.asked.clear()
+    decisions.reach = replace(decisions.reach, except_project_ids=frozenset({shut.id}))
+
+    listed = await stub.ListProjects(ListProjectsRequest(with_total_size=True), **suite.caller)
+    await stub.GetProject(GetProjectRequest(id=web.id), **suite.caller)
+    await stub.CreateProject(CreateProjectRequest(project=Project(name="more")), **suite.caller)
+
+    assert ([each.id for each in listed.projects], listed.total_size) == ([web.id], 1)
+    asked = [(each.resource_id, each.in_projects) for each in decisions.asked]
+    assert asked == [("", True), (web.id, True), ("", False)]
 
 
 async def test_a_project_goes_through_life(suite: Suite) -> None:

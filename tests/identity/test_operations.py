@@ -428,6 +428,47 @@ async def test_a_right_bounded_to_projects_touches_those_projects_and_no_princip
             await refused
 
 
+async def test_a_project_that_a_right_leaves_out_is_neither_listed_nor_touched(world: World) -> None:
+    web, shut = await part(world, "web"), await part(world, "shut")
+    reach = Reach(except_project_ids=frozenset({shut.id}), classes=ALL)
+    sight = Sight(reach, PrincipalRef(PrincipalKind.USER, "x"))
+    draft, fields = ProjectDraft(name="new"), frozenset({"name"})
+
+    async def listed(only: frozenset[str] | None = None) -> list[str]:
+        page, chosen = replace(BY_TIME, with_total=True), ProjectFilter(only=only)
+        found = await world.see(lambda s: projects.list_projects(s, ORGANIZATION, chosen, page, sight))
+        assert found.total_size == len(found.items)
+        return [each.name for each in found.items]
+
+    assert await listed() == ["web"]
+    assert await listed(frozenset({web.id, shut.id})) == ["web"]
+    assert await listed(frozenset({shut.id})) == []
+    for refused in (
+        world.act(lambda u: projects.update_project(u, shut.id, draft, fields, ""), reach=reach),
+        world.act(lambda u: projects.delete_project(u, shut.id, ""), reach=reach),
+        world.see(lambda s: projects.get_project(s, ORGANIZATION, shut.id, sight)),
+    ):
+        with pytest.raises(Denied):
+            await refused
+    assert await world.see(lambda s: projects.get_project(s, ORGANIZATION, web.id, sight)) == web
+    assert (await world.act(lambda u: projects.update_project(u, web.id, draft, fields, ""), reach=reach)).name == "new"
+    # What belongs to the whole organization lies in no project that is left out.
+    await world.act(lambda u: projects.create_project(u, draft), reach=reach)
+
+
+async def test_a_right_that_names_more_projects_than_a_page_holds_still_lists(world: World) -> None:
+    web, shut = await part(world, "web"), await part(world, "shut")
+    many = frozenset(f"00000000-0000-4000-8000-{number:012}" for number in range(1500))
+
+    for reach in (
+        Reach(except_project_ids=many | {shut.id}, classes=ALL),
+        Reach(everything=False, project_ids=many | {web.id}, classes=ALL),
+    ):
+        by = Sight(reach)
+        seen = await world.see(lambda s, by=by: projects.list_projects(s, ORGANIZATION, ProjectFilter(), BY_TIME, by))
+        assert [each.name for each in seen.items] == ["web"]
+
+
 async def test_nothing_decided_means_nothing_seen(world: World) -> None:
     await part(world)
     sight = Sight(Reach(everything=True, classes=frozenset({TargetClass.OWN})))

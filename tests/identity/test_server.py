@@ -44,7 +44,7 @@ async def test_every_rpc_of_the_contract_is_served() -> None:
     service = await server.build(platform)
 
     names = {type(servicer).__name__.removesuffix("Servicer") for _, servicer in service.servicers}
-    assert names == {"Organization", "Project", "User", "Application"}
+    assert names == {"Organization", "Project", "User", "Application", "Connection"}
     for _, servicer in service.servicers:
         name = f"concord.identity.v1.{type(servicer).__name__.removesuffix('Servicer')}Service"
         for method in Default().FindServiceByName(name).methods:

@@ -1,11 +1,14 @@
 """What the store promises, on every engine."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
+from pathlib import Path
+from shutil import copy
 from typing import Any
 
 import pytest
+from sqlalchemy import Table, insert
 
 from concord.identity.model import DirectoryKind, Population, Quota, User, UserKind, UserState
 from concord.identity.server import MIGRATIONS
@@ -55,6 +58,7 @@ async def test_everything_comes_back_as_it_was_kept(worlds: World) -> None:
         suspension_reason="left",
         last_login_time=START + timedelta(microseconds=1),
         mfa_enabled=True,
+        password_locked=True,
         attributes={"vendor.key": "value"},
         catalogue="supplied",
         editable=False,
@@ -280,19 +284,20 @@ async def test_counts_leave_out_what_was_supplied(worlds: World) -> None:
 
 
 async def test_copies_from_others_are_not_undone_by_a_write(worlds: World) -> None:
-    ann, app = user(mfa_enabled=True), application()
+    ann, app = user(mfa_enabled=True, password_locked=True), application()
     await kept(worlds, ann, app)
 
     def copy(unit: Any) -> None:
         unit.store.users.set_last_login(replace(ann, last_login_time=START))
         unit.store.applications.add_to_key_count(ORGANIZATION, app.id, 1)
-        unit.store.users.replace(replace(ann, nickname="annie", mfa_enabled=False))
+        unit.store.users.replace(replace(ann, nickname="annie", mfa_enabled=False, password_locked=False))
         unit.store.applications.replace(replace(app, description="new"))
 
     await worlds.act(copy)
 
     after = await worlds.see(lambda s: s.users.find(ORGANIZATION, ann.id))
-    assert (after.nickname, after.last_login_time, after.mfa_enabled) == ("annie", START, True)
+    assert (after.nickname, after.last_login_time) == ("annie", START)
+    assert (after.mfa_enabled, after.password_locked) == (True, True)
     counted = await worlds.see(lambda s: s.applications.find(ORGANIZATION, app.id))
     assert (counted.description, counted.api_key_count) == ("new", 1)
 
@@ -350,3 +355,35 @@ async def test_quotas_are_set_replaced_and_reset(worlds: World) -> None:
     await worlds.act(lambda unit: unit.store.quotas.reset(ORGANIZATION, "users"))
 
     assert await worlds.see(lambda s: s.quotas.find(ORGANIZATION, "users")) is None
+
+
+async def test_an_upgrade_of_the_first_schema_keeps_people_and_settings(
+    database_engines: OpenDatabase, tmp_path: Path
+) -> None:
+    first = tmp_path / "identity" / "migrations"
+    (first / "versions").mkdir(parents=True)
+    copy(MIGRATIONS / "versions" / "0001_first_schema.py", first / "versions")
+    database = await database_engines(metadata, first, name="upgraded")
+    ann, demanded = user(), settings()
+    people, demands = metadata.tables["user"], metadata.tables["security_settings"]
+
+    def names(table: Table) -> list[str]:
+        return [column.name for column in table.c]
+
+    def keep(connection: Any) -> None:
+        spoken = {"search": "", "folded_username": "ann", "folded_email": "", "tags": [], "division_ids": []}
+        row = {name: getattr(ann, name) for name in names(people) if name not in spoken and name != "password_locked"}
+        connection.execute(insert(people), {**row, **spoken, "kind": ann.kind.value, "state": ann.state.value})
+        seconds = {name: 600 for name in names(demands) if name.endswith(("_ttl", "_period"))}
+        rules = {"password_rules": asdict(demanded.password_rules)}
+        row = {name: getattr(demanded, name) for name in names(demands) if name != "enforce_mfa"}
+        connection.execute(insert(demands), {**row, **seconds, **rules})
+
+    await database.write(ORGANIZATION, keep)
+    await database.close()
+
+    world = World(await database_engines(metadata, MIGRATIONS, name="upgraded"))
+
+    found = await world.see(lambda store: store.organizations.find_security_settings(ORGANIZATION))
+    assert await world.see(lambda store: store.users.find(ORGANIZATION, ann.id)) == ann
+    assert (found.max_session_ttl, found.enforce_mfa) == (timedelta(minutes=10), False)

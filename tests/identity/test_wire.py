@@ -1,5 +1,6 @@
 """Every resource survives the wire."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concord.identity import wire
-from concord.identity.drafts import ALL_USER_FIELDS
+from concord.identity.drafts import ALL_PASSWORD_RULES, ALL_USER_FIELDS
 from concord.identity.model import (
     Application,
     ApplicationState,
@@ -22,7 +23,7 @@ from concord.identity.model import (
     UserKind,
     UserState,
 )
-from concord.identity.v1 import user_pb2
+from concord.identity.v1 import security_settings_pb2, user_pb2
 from concord.kernel.errors import Invalid
 
 TEXTS = st.text(max_size=20)
@@ -61,8 +62,9 @@ USERS = st.builds(
     suspension_reason=TEXTS,
     last_login_time=st.none() | INSTANTS,
     mfa_enabled=st.booleans(),
+    password_locked=st.booleans(),
     **ENTITY,
-)
+).map(lambda user: replace(user, password_locked=user.password_locked and user.state is not UserState.SUSPENDED))
 APPLICATIONS = st.builds(
     Application,
     id=UUIDS,
@@ -120,6 +122,7 @@ SETTINGS = st.builds(
     max_api_key_ttl=DURATIONS,
     password_rules=st.builds(PasswordRules, *([COUNTS] * 6), st.booleans(), st.booleans()),
     temporary_password_ttl=DURATIONS,
+    enforce_mfa=st.booleans(),
     version=COUNTS,
 )
 
@@ -203,3 +206,33 @@ def test_a_mask_names_exactly_what_changes() -> None:
     for path in ("kind", "id", "etag", "state", "attributes.x", "*", ""):
         with pytest.raises(Invalid):
             wire.chosen_fields(message, FieldMask(paths=["nickname", path]), ALL_USER_FIELDS)
+
+
+def test_every_setting_is_set_from_the_value() -> None:
+    moment, hour = datetime(2026, 1, 1, tzinfo=UTC), timedelta(hours=1)
+    value = SecuritySettings(
+        organization_id="o",  # type: ignore[arg-type]
+        create_time=moment,
+        update_time=moment,
+        enforce_password_renewal=True,
+        max_api_key_ttl=hour,
+        password_rules=PasswordRules(8, 512, 1, 1, 1, 1, True, True),
+        enforce_mfa=True,
+    )
+
+    message = wire.security_settings_to_wire(value)
+
+    for each in (message, message.password_rules):
+        assert {field.name for field, _ in each.ListFields()} == set(each.DESCRIPTOR.fields_by_name)
+
+
+def test_rules_for_passwords_are_chosen_one_by_one_or_together() -> None:
+    message = security_settings_pb2.SecuritySettings(
+        id="x", enforce_mfa=True, password_rules=security_settings_pb2.PasswordRules(min_length=9)
+    )
+
+    assert wire.chosen_settings(message, FieldMask()) == {"enforce_mfa", "password_rules.min_length"}
+    assert wire.chosen_settings(message, FieldMask(paths=["password_rules.max_length"])) == {
+        "password_rules.max_length"
+    }
+    assert wire.chosen_settings(message, FieldMask(paths=["password_rules"])) == ALL_PASSWORD_RULES

@@ -1,8 +1,9 @@
 """What callers say about resources, as it came; nothing in a draft has been checked. None is not said."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
-from concord.identity.model import ApplicationState, UserKind
+from concord.identity.model import ApplicationState, PasswordRules, UserKind
 from concord.kernel.ids import UserId
 
 
@@ -71,6 +72,49 @@ class OrganizationDraft:
 
 
 ALL_ORGANIZATION_FIELDS = frozenset({"name", "description", "default_language", "languages", "attributes"})
+
+
+@dataclass(frozen=True, slots=True)
+class LoginMethodsDraft:
+    """Which ways to log in a caller wants open."""
+
+    login_password_enabled: bool = False
+    login_oauth_enabled: bool = False
+    login_magic_code_enabled: bool = False
+    login_federation_enabled: bool = False
+
+
+ALL_LOGIN_METHODS = frozenset(
+    {"login_password_enabled", "login_oauth_enabled", "login_magic_code_enabled", "login_federation_enabled"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SecuritySettingsDraft:
+    """What a caller says about security settings."""
+
+    enforce_password_renewal: bool = False
+    grace_period: timedelta = timedelta(0)
+    max_login_attempts: int = 0
+    max_session_ttl: timedelta = timedelta(0)
+    max_api_key_ttl: timedelta = timedelta(0)
+    password_rules: PasswordRules = field(default_factory=PasswordRules)
+    temporary_password_ttl: timedelta = timedelta(0)
+    enforce_mfa: bool = False
+
+
+# One rule for passwords is named behind a dot.
+PASSWORD_RULES = "password_rules"  # noqa: S105 - a field, no secret
+ALL_PASSWORD_RULES = frozenset(f"{PASSWORD_RULES}.{name}" for name in PasswordRules.__slots__)
+ALL_SECURITY_SETTINGS = ALL_PASSWORD_RULES | {
+    "enforce_password_renewal",
+    "grace_period",
+    "max_login_attempts",
+    "max_session_ttl",
+    "max_api_key_ttl",
+    "temporary_password_ttl",
+    "enforce_mfa",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,18 @@ class PasswordRules:
     username_allowed: bool = False
     previous_allowed: bool = False
 
+    def is_tighter_than(self, before: "PasswordRules") -> bool:
+        """Tell whether a password may be refused that was good before."""
+        return (
+            self.max_length < before.max_length
+            or any(getattr(self, name) > getattr(before, name) for name in _MINIMA)
+            or (before.username_allowed and not self.username_allowed)
+            or (before.previous_allowed and not self.previous_allowed)
+        )
+
+
+_MINIMA = ("min_length", "min_lower", "min_upper", "min_digits", "min_symbols")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecuritySettings:
@@ -142,12 +154,28 @@ class SecuritySettings:
     max_api_key_ttl: timedelta = timedelta(0)
     password_rules: PasswordRules = PasswordRules()
     temporary_password_ttl: timedelta = timedelta(days=1)
+    enforce_mfa: bool = False
     version: int = 1
 
     @property
     def etag(self) -> str:
         """The version as text."""
         return str(self.version)
+
+    def is_tighter_than(self, before: "SecuritySettings") -> bool:
+        """Tell whether anything is demanded, forbidden or shortened that was not before."""
+        return (
+            (self.enforce_password_renewal and not before.enforce_password_renewal)
+            or (self.enforce_mfa and not before.enforce_mfa)
+            or self.max_login_attempts < before.max_login_attempts
+            or any(getattr(self, name) < getattr(before, name) for name in _ALLOWANCES)
+            # Keys without end are the longest there are.
+            or (self.max_api_key_ttl or timedelta.max) < (before.max_api_key_ttl or timedelta.max)
+            or self.password_rules.is_tighter_than(before.password_rules)
+        )
+
+
+_ALLOWANCES = ("grace_period", "max_session_ttl", "temporary_password_ttl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +214,7 @@ class User(Entity):
     suspension_reason: str = ""
     last_login_time: datetime | None = None
     mfa_enabled: bool = False
+    password_locked: bool = False
 
     @property
     def is_owner(self) -> bool:
@@ -195,7 +224,7 @@ class User(Entity):
     @property
     def locked(self) -> bool:
         """Whether the user cannot log in."""
-        return self.state is UserState.SUSPENDED
+        return self.password_locked or self.state is UserState.SUSPENDED
 
     @property
     def population(self) -> Population:

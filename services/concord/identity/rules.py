@@ -1,8 +1,9 @@
-"""Rules for texts that people write: what is refused, what is normalised, what counts as equal."""
+"""Rules for what people write: what is refused, what is normalised, what counts as equal."""
 
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Final
 
 from concord.kernel.errors import Invalid, Violation
@@ -20,6 +21,7 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,8}([_-][A-Za-z0-9]{1,8})*")
 # All of Unicode's category Cc.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SLUG = re.compile(r"[a-z0-9]{3,16}")
+_ALIAS = re.compile(r"(?=.*[a-z])[a-z0-9]{2,32}")
 _CATALOGUE = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
@@ -124,10 +126,38 @@ def merged(old: Mapping[str, str], given: Mapping[str, str], field: str) -> dict
     return dict(sorted(both.items()))
 
 
+def number(given: int, field: str, least: int, most: int) -> int:
+    """Return a number as it came, or refuse it."""
+    if not least <= given <= most:
+        raise _refuse(field, f"must be from {least} to {most}", "range")
+    return given
+
+
+def duration(given: timedelta, field: str, least: timedelta, most: timedelta, *, or_none: bool = False) -> timedelta:
+    """Return a duration of whole seconds as it came, or refuse it. Zero is out of range unless it stands for none."""
+    if or_none and not given:
+        return given
+    if not least <= given <= most:
+        zero = "0, or " if or_none else ""
+        text = f"must be {zero}from {least // timedelta(seconds=1)} to {most // timedelta(seconds=1)} seconds"
+        raise _refuse(field, text, "range")
+    if given % timedelta(seconds=1):
+        raise _refuse(field, "must be whole seconds", "whole")
+    return given
+
+
 def slug(text: str, field: str) -> str:
     """Return an organization's short name as it came, or refuse it."""
     if _SLUG.fullmatch(text) is None:
         raise _refuse(field, "must be 3 to 16 lower case letters and digits", "pattern")
+    return text
+
+
+def alias(text: str, field: str) -> str:
+    """Return an organization's second short name as it came, or refuse it."""
+    # Digits alone would read as an organization's number.
+    if _ALIAS.fullmatch(text) is None:
+        raise _refuse(field, "must be 2 to 32 lower case letters and digits, one letter at least", "pattern")
     return text
 
 

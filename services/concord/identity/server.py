@@ -4,10 +4,17 @@ from pathlib import Path
 
 from concord.identity import wire
 from concord.identity.consume import apply_credentials, apply_policy
-from concord.identity.handlers import ApplicationServicer, OrganizationServicer, ProjectServicer, UserServicer
+from concord.identity.handlers import (
+    ApplicationServicer,
+    ConnectionServicer,
+    OrganizationServicer,
+    ProjectServicer,
+    UserServicer,
+)
 from concord.identity.sql import SqlIdentityStore, metadata
 from concord.identity.store import IdentityStore
 from concord.identity.v1.application_service_pb2_grpc import add_ApplicationServiceServicer_to_server
+from concord.identity.v1.connection_service_pb2_grpc import add_ConnectionServiceServicer_to_server
 from concord.identity.v1.organization_service_pb2_grpc import add_OrganizationServiceServicer_to_server
 from concord.identity.v1.project_service_pb2_grpc import add_ProjectServiceServicer_to_server
 from concord.identity.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
@@ -32,6 +39,7 @@ async def build(platform: Platform) -> Service:
             (add_ProjectServiceServicer_to_server, ProjectServicer(units)),
             (add_UserServiceServicer_to_server, UserServicer(units)),
             (add_ApplicationServiceServicer_to_server, ApplicationServicer(units)),
+            (add_ConnectionServiceServicer_to_server, ConnectionServicer(units)),
         ),
         units=units,
         consumers=(

@@ -1,12 +1,15 @@
 """What identity asks of its storage. Every promise here is kept by each engine and tested once for all.
 
-Every method but the directory's takes the organization first and sees nothing outside it. Methods
+Every method but the directory's and those of connections takes the organization first and sees nothing
+outside it. Methods
 that change rows are called inside a unit of work, and units of one organization never overlap.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from concord.identity.connections import Connection, Offer, Peer
 from concord.identity.model import (
     Application,
     ApplicationState,
@@ -26,10 +29,11 @@ from concord.kernel.paging import Page, PageRequest
 
 @dataclass(frozen=True, slots=True)
 class ProjectFilter:
-    """Which projects a list holds. `only` None means all ids; an empty set means none."""
+    """Which projects a list holds. `only` None means all ids, an empty set none; `without` leaves some out."""
 
     only: frozenset[str] | None = None
     name: str = ""
+    without: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class ApplicationFilter:
 
 
 class Directory(Protocol):
-    """The only lookups across organizations: numbers, slugs, aliases and owners' addresses."""
+    """The lookups across organizations by name: numbers, slugs, aliases and owners' addresses."""
 
     def claim(self, kind: DirectoryKind, name: str, organization_id: OrganizationId) -> bool:
         """Give the name to the organization; False, and nothing changed, when it is taken, by whomever.
@@ -89,6 +93,9 @@ class OrganizationStore(Protocol):
 
     def find_security_settings(self, organization_id: OrganizationId) -> SecuritySettings | None:
         """Return the organization's settings."""
+
+    def replace_security_settings(self, settings: SecuritySettings) -> None:
+        """Keep new values of an organization's settings."""
 
 
 class ProjectStore(Protocol):
@@ -133,13 +140,19 @@ class UserStore(Protocol):
         """Return the user of the population whose primary address folds to the same."""
 
     def replace(self, user: User) -> None:
-        """Keep new values of a user that exists, copied ones (last login time, second factor) excepted.
+        """Keep new values of a user that exists, copied ones (last login time, second factor, lock) excepted.
 
         Raises AlreadyExists like `add`; a changed address frees the old.
         """
 
     def set_last_login(self, user: User) -> None:
         """Keep the user's last login time and nothing else."""
+
+    def set_mfa_enabled(self, user: User) -> None:
+        """Keep whether the user has an active second factor and nothing else."""
+
+    def set_password_locked(self, user: User) -> None:
+        """Keep whether the user's password is locked and nothing else."""
 
     def remove(self, organization_id: OrganizationId, user_id: UserId) -> None:
         """Forget the user, its addresses and its tags; username and addresses are free at once."""
@@ -186,6 +199,33 @@ class ApplicationStore(Protocol):
         """
 
 
+class ConnectionStore(Protocol):
+    """Connections of users, and offers of them. What is kept of a connection can be read from both sides."""
+
+    def peers(self, organization_id: OrganizationId, user_id: UserId) -> Sequence[Peer]:
+        """Return whom a user is connected to, the oldest connection first, 1000 at most."""
+
+    def add(self, made: Connection) -> bool:
+        """Keep a new connection, both sides of it; False, and nothing kept, where the two are connected."""
+
+    def remove(
+        self, organization_id: OrganizationId, user_id: UserId, peer_user_id: UserId | None = None
+    ) -> Sequence[Connection]:
+        """Forget the connection with a peer, both sides of it, and return it as seen from the user, if there is one.
+
+        Without a peer: all connections of the user, and its offer.
+        """
+
+    def put_offer(self, offer: Offer) -> None:
+        """Keep an offer in place of the user's former one."""
+
+    def take_offer(self, token_hash: str) -> Offer | None:
+        """Return the offer of a token, whosever it is and expired or not, and forget it.
+
+        Of two units that take it at once, one gets it.
+        """
+
+
 class QuotaStore(Protocol):
     """Limits that were set for an organization; a copy of what policy keeps."""
 
@@ -216,6 +256,9 @@ class IdentityStore(Protocol):
 
     @property
     def applications(self) -> ApplicationStore: ...
+
+    @property
+    def connections(self) -> ConnectionStore: ...
 
     @property
     def quotas(self) -> QuotaStore: ...

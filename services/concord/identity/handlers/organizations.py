@@ -3,18 +3,23 @@
 from typing import Any
 
 from concord.identity import wire
-from concord.identity.drafts import ALL_ORGANIZATION_FIELDS
+from concord.identity.drafts import ALL_LOGIN_METHODS, ALL_ORGANIZATION_FIELDS
 from concord.identity.handlers.unpack import searched
 from concord.identity.model import DirectoryKind
-from concord.identity.operations import organizations
+from concord.identity.operations import organizations, security_settings
 from concord.identity.store import IdentityStore
 from concord.identity.v1.organization_pb2 import Organization
 from concord.identity.v1.organization_service_pb2 import (
     CreateOrganizationRequest,
     GetOrganizationRequest,
+    GetSecuritySettingsRequest,
+    SetOrganizationAliasRequest,
+    UpdateLoginMethodsRequest,
     UpdateOrganizationRequest,
+    UpdateSecuritySettingsRequest,
 )
 from concord.identity.v1.organization_service_pb2_grpc import OrganizationServiceServicer
+from concord.identity.v1.security_settings_pb2 import SecuritySettings
 from concord.kernel import ids
 from concord.kernel.errors import NotFound
 from concord.kernel.ids import OrganizationId
@@ -23,7 +28,7 @@ from concord.kernel.units import Units
 
 
 class OrganizationServicer(OrganizationServiceServicer):
-    """Organizations over their units of work."""
+    """Organizations and their settings over their units of work."""
 
     def __init__(self, units: Units[IdentityStore]) -> None:
         self._units = units
@@ -53,9 +58,7 @@ class OrganizationServicer(OrganizationServiceServicer):
     async def UpdateOrganization(self, request: UpdateOrganizationRequest, context: Any) -> Organization:
         """Change the caller's organization."""
         message = request.organization
-        own = Call.current().organization_id
-        if message.id and ids.parse(OrganizationId, message.id, "organization.id") != own:
-            raise NotFound("organization", message.id)
+        _require_own(message.id, "organization.id")
         fields = wire.chosen_fields(message, request.update_mask, ALL_ORGANIZATION_FIELDS)
         return await self._units.write(
             request,
@@ -64,6 +67,52 @@ class OrganizationServicer(OrganizationServiceServicer):
             ),
             wire.organization_to_wire,
         )
+
+    async def SetOrganizationAlias(self, request: SetOrganizationAliasRequest, context: Any) -> Organization:
+        """Give the caller's organization its alias."""
+        _require_own(request.organization_id, "organization_id")
+        return await self._units.write(
+            request,
+            lambda unit: organizations.set_organization_alias(unit, request.alias, request.etag),
+            wire.organization_to_wire,
+        )
+
+    async def UpdateLoginMethods(self, request: UpdateLoginMethodsRequest, context: Any) -> Organization:
+        """Open and close ways to log in."""
+        _require_own(request.organization_id, "organization_id")
+        fields = wire.chosen_fields(request, request.update_mask, ALL_LOGIN_METHODS)
+        draft = wire.login_methods_draft(request)
+        return await self._units.write(
+            request,
+            lambda unit: security_settings.update_login_methods(unit, draft, fields, request.etag),
+            wire.organization_to_wire,
+        )
+
+    async def GetSecuritySettings(self, request: GetSecuritySettingsRequest, context: Any) -> SecuritySettings:
+        """Return what the caller's organization demands."""
+        _require_own(request.organization_id, "organization_id")
+        call = Call.current()
+        own, reach = call.organization_id, call.reach
+        found = await self._units.look(lambda store: security_settings.get_security_settings(store, own, reach))
+        return wire.security_settings_to_wire(found)
+
+    async def UpdateSecuritySettings(self, request: UpdateSecuritySettingsRequest, context: Any) -> SecuritySettings:
+        """Change what the caller's organization demands."""
+        message = request.security_settings
+        _require_own(message.id, "security_settings.id")
+        fields = wire.chosen_settings(message, request.update_mask)
+        draft = wire.security_settings_draft(message)
+        return await self._units.write(
+            request,
+            lambda unit: security_settings.update_security_settings(unit, draft, fields, message.etag),
+            wire.security_settings_to_wire,
+        )
+
+
+def _require_own(requested: str, field: str) -> None:
+    """Refuse another organization as unknown; none means the caller's."""
+    if requested and ids.parse(OrganizationId, requested, field) != Call.current().organization_id:
+        raise NotFound("organization", requested)
 
 
 def _born_id(request_id: str) -> OrganizationId:

@@ -1,9 +1,9 @@
 """Which rows a decided call may touch, and which quotas bound what it makes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from concord.identity.store import IdentityStore
+from concord.identity.store import IdentityStore, ProjectFilter
 from concord.kernel.errors import Denied
 from concord.kernel.ids import OrganizationId
 from concord.kernel.principal import PrincipalKind, PrincipalRef, Reach, TargetClass
@@ -29,13 +29,12 @@ class Sight:
             own = frozenset({self.principal.id})
         return own if asked is None else own & asked
 
-    def projects(self, asked: frozenset[str] | None = None) -> frozenset[str] | None:
-        """Return the ids of the projects that a list may hold; None means all."""
+    def projects(self, chosen: ProjectFilter) -> ProjectFilter:
+        """Return the filter narrowed to the projects that a list may hold."""
         if TargetClass.ANY not in self.reach.classes:
-            return frozenset()
-        if self.reach.everything:
-            return asked
-        return self.reach.project_ids if asked is None else self.reach.project_ids & asked
+            return replace(chosen, only=frozenset())
+        only, without = self.reach.within(chosen.only)
+        return replace(chosen, only=only, without=without)
 
     def require_principal(self, target: PrincipalRef, permission: str) -> None:
         """Refuse unless the call may see this principal."""
@@ -45,8 +44,7 @@ class Sight:
 
     def require_project(self, project_id: str, permission: str) -> None:
         """Refuse unless the call may touch this project."""
-        allowed = self.projects()
-        if allowed is not None and project_id not in allowed:
+        if TargetClass.ANY not in self.reach.classes or not self.reach.holds_in(project_id):
             raise Denied(permission)
 
     def _is_own(self, kind: PrincipalKind) -> bool:

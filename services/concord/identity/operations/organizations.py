@@ -17,7 +17,7 @@ from concord.identity.operations.access import require_everything
 from concord.identity.operations.laying import apply_organization_draft
 from concord.identity.operations.users import make_user
 from concord.identity.store import Directory, IdentityStore
-from concord.kernel.errors import AlreadyExists, Invalid, NotFound, Reason, Violation
+from concord.kernel.errors import AlreadyExists, Invalid, NotFound, Precondition, Reason, Violation
 from concord.kernel.ids import OrganizationId, ProjectId, UserId
 from concord.kernel.units import Change, Unit
 
@@ -105,6 +105,33 @@ def update_organization(
     return changed
 
 
+def set_organization_alias(unit: Unit[IdentityStore], asked: str, etag: str) -> Organization:
+    """Give the organization its alias, once."""
+    require_everything(unit.reach, "identity.organization_aliases.set")
+    organization = _get(unit.store, unit.organization_id)
+    check_etag(etag, organization.version, "organization", organization.id)
+    alias = rules.alias(asked, "alias")
+    if organization.alias:
+        message = "the organization has an alias, which stays"
+        raise Precondition(Reason.INVALID_STATE, message, "organization", organization.id)
+    _claim_alias(unit.store.directory, alias, organization.id)
+    changed = replace(organization, alias=alias, version=organization.version + 1, update_time=unit.now)
+    unit.store.organizations.replace(changed)
+    # It is expected to open a login at once.
+    unit.record(
+        Change(
+            "organization.updated",
+            "organization",
+            organization.id,
+            changed.name,
+            before=organization,
+            after=changed,
+            awaited=True,
+        )
+    )
+    return changed
+
+
 def _keep(
     unit: Unit[IdentityStore], organization: Organization, settings: SecuritySettings, project: Project, owner: User
 ) -> None:
@@ -163,6 +190,15 @@ def _claim_slug(directory: Directory, organization_id: OrganizationId, asked: st
         if directory.claim(DirectoryKind.SLUG, slug, organization_id):
             return slug
     raise AlreadyExists("organization", candidates[0], "organization.slug")
+
+
+def _claim_alias(directory: Directory, alias: str, organization_id: OrganizationId) -> None:
+    # People type a slug or an alias into one box. Claimed as both, it never comes to mean two organizations.
+    slug_is_free = directory.claim(DirectoryKind.SLUG, alias, organization_id)
+    if not slug_is_free and directory.find(DirectoryKind.SLUG, alias) != organization_id:
+        raise AlreadyExists("organization", alias, "alias")
+    if not directory.claim(DirectoryKind.ALIAS, alias, organization_id):
+        raise AlreadyExists("organization", alias, "alias")
 
 
 def _get(store: IdentityStore, organization_id: OrganizationId) -> Organization:

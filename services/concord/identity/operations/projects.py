@@ -44,7 +44,7 @@ def list_projects(
     store: IdentityStore, organization_id: OrganizationId, chosen: ProjectFilter, page: PageRequest, sight: Sight
 ) -> Page[Project]:
     """Return a page of the projects that the call may see."""
-    return store.projects.page(organization_id, replace(chosen, only=sight.projects(chosen.only)), page)
+    return store.projects.page(organization_id, sight.projects(chosen), page)
 
 
 def update_project(

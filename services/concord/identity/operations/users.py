@@ -16,6 +16,7 @@ from concord.identity.model import (
     check_etag,
 )
 from concord.identity.operations.access import Sight, check_quota, require_everything
+from concord.identity.operations.connections import end_connections
 from concord.identity.operations.laying import apply_user_draft
 from concord.identity.store import IdentityStore, UserFilter
 from concord.kernel import ids
@@ -110,6 +111,7 @@ def delete_user(unit: Unit[IdentityStore], user_id: UserId, etag: str) -> None:
     _refuse_owner(user, "deleted")
     check_etag(etag, user.version, "user", user_id)
     check_deletable(user, "user", user_id)
+    end_connections(unit, user_id)
     unit.store.users.remove(unit.organization_id, user_id)
     unit.record(Change("user.deleted", "user", user_id, user.username, before=user, security_relevant=True))
 

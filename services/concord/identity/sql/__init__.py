@@ -1,6 +1,7 @@
 """Identity's storage over the kernel's database: the only place here that knows SQLAlchemy."""
 
 from concord.identity.sql.applications import SqlApplicationStore
+from concord.identity.sql.connections import SqlConnectionStore
 from concord.identity.sql.organizations import SqlDirectory, SqlOrganizationStore, SqlQuotaStore
 from concord.identity.sql.projects import SqlProjectStore
 from concord.identity.sql.tables import metadata
@@ -43,6 +44,11 @@ class SqlIdentityStore:
     def applications(self) -> SqlApplicationStore:
         """Applications."""
         return SqlApplicationStore(self._connection)
+
+    @property
+    def connections(self) -> SqlConnectionStore:
+        """Connections of users."""
+        return SqlConnectionStore(self._connection)
 
     @property
     def quotas(self) -> SqlQuotaStore:

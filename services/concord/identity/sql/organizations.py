@@ -35,6 +35,7 @@ _ADD: Final = insert(organization)
 _FIND: Final = select(organization).where(organization.c.id == bindparam("with_id"))
 _REPLACE: Final = update(organization).where(organization.c.id == bindparam("with_id"))
 _ADD_SETTINGS: Final = insert(security_settings)
+_REPLACE_SETTINGS: Final = update(security_settings).where(security_settings.c.organization_id == bindparam("with_id"))
 _FIND_SETTINGS: Final = select(security_settings).where(security_settings.c.organization_id == bindparam("with_id"))
 
 _SET_QUOTA: Final = insert(quota)
@@ -102,6 +103,12 @@ class SqlOrganizationStore:
         """Return the settings."""
         row = self._connection.execute(_FIND_SETTINGS, {"with_id": organization_id}).one_or_none()
         return None if row is None else _settings(row)
+
+    def replace_security_settings(self, changed: SecuritySettings) -> None:
+        """Keep new values of the settings."""
+        values = _settings_columns(changed)
+        del values["organization_id"]
+        self._connection.execute(_REPLACE_SETTINGS, {**values, "with_id": changed.organization_id})
 
 
 class SqlQuotaStore:
@@ -187,6 +194,7 @@ def _settings_columns(value: SecuritySettings) -> dict[str, Any]:
         "max_api_key_ttl": _seconds(value.max_api_key_ttl),
         "password_rules": asdict(value.password_rules),
         "temporary_password_ttl": _seconds(value.temporary_password_ttl),
+        "enforce_mfa": value.enforce_mfa,
         "version": value.version,
         "create_time": value.create_time,
         "update_time": value.update_time,
@@ -203,6 +211,7 @@ def _settings(row: Any) -> SecuritySettings:
         max_api_key_ttl=timedelta(seconds=row.max_api_key_ttl),
         password_rules=PasswordRules(**row.password_rules),
         temporary_password_ttl=timedelta(seconds=row.temporary_password_ttl),
+        enforce_mfa=row.enforce_mfa,
         version=row.version,
         create_time=row.create_time,
         update_time=row.update_time,

@@ -10,7 +10,7 @@ from concord.identity.sql.shared import contains, entity_columns, entity_fields,
 from concord.identity.sql.tables import project
 from concord.identity.store import ProjectFilter
 from concord.kernel.database import Connection
-from concord.kernel.database.listing import Listing, any_of
+from concord.kernel.database.listing import Listing, any_of, none_of
 from concord.kernel.ids import OrganizationId, ProjectId
 from concord.kernel.paging import Page, PageRequest
 
@@ -30,8 +30,10 @@ _LIST: Final = Listing(
     filters={
         "organization": project.c.organization_id == bindparam("organization"),
         "only": any_of(project.c.id, "only"),
+        "without": none_of(project.c.id, "without"),
         "name": contains(project.c.folded_name, "name"),
     },
+    wide=("only", "without"),
 )
 
 
@@ -66,7 +68,12 @@ class SqlProjectStore:
 
     def page(self, organization_id: OrganizationId, chosen: ProjectFilter, request: PageRequest) -> Page[Project]:
         """Return one page."""
-        filters = {"organization": organization_id, "only": chosen.only, "name": pattern(chosen.name)}
+        filters = {
+            "organization": organization_id,
+            "only": chosen.only,
+            "without": chosen.without,
+            "name": pattern(chosen.name),
+        }
         return _LIST.page(self._connection, request, filters, _project)
 
 

@@ -71,6 +71,7 @@ security_settings = Table(
     Column("max_api_key_ttl", BigInteger, nullable=False),
     Column("password_rules", Json, nullable=False),
     Column("temporary_password_ttl", BigInteger, nullable=False),
+    Column("enforce_mfa", Boolean, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("create_time", Instant, nullable=False),
     Column("update_time", Instant, nullable=False),
@@ -113,6 +114,7 @@ user = Table(
     Column("suspension_reason", Text, nullable=False),
     Column("last_login_time", Instant),
     Column("mfa_enabled", Boolean, nullable=False),
+    Column("password_locked", Boolean, nullable=False),
     # The folded texts that a search looks through, one a line.
     Column("search", Text, nullable=False),
     *_entity(),
@@ -137,6 +139,29 @@ email_address = Table(
     PrimaryKeyConstraint("organization_id", "id"),
     UniqueConstraint("organization_id", "population", "folded_address", name="email_address_folded"),
     Index("email_address_user", "organization_id", "user_id"),
+)
+
+# Each connection from both sides. These two tables name things of other organizations: their users have agreed.
+connection = Table(
+    "connection",
+    metadata,
+    Column("organization_id", Id, nullable=False),
+    Column("user_id", Id, nullable=False),
+    Column("peer_organization_id", Id, nullable=False),
+    Column("peer_user_id", Id, nullable=False),
+    Column("create_time", Instant, nullable=False),
+    PrimaryKeyConstraint("organization_id", "user_id", "peer_organization_id", "peer_user_id"),
+)
+
+connection_offer = Table(
+    "connection_offer",
+    metadata,
+    Column("organization_id", Id, nullable=False),
+    Column("user_id", Id, nullable=False),
+    Column("token_hash", Text, nullable=False),
+    Column("expire_time", Instant, nullable=False),
+    PrimaryKeyConstraint("organization_id", "user_id"),
+    UniqueConstraint("token_hash", name="connection_offer_token"),
 )
 
 application = Table(

@@ -44,6 +44,8 @@ _FIND: Final = select(*_READ).where(within(user))
 _REPLACE: Final = update(user).where(within(user))
 _REMOVE: Final = delete(user).where(within(user))
 _SET_LOGIN: Final = update(user).where(within(user)).values(last_login_time=bindparam("at"))
+_SET_MFA: Final = update(user).where(within(user)).values(mfa_enabled=bindparam("is_enabled"))
+_SET_LOCKED: Final = update(user).where(within(user)).values(password_locked=bindparam("is_locked"))
 _BY_USERNAME: Final = select(user).where(
     user.c.organization_id == bindparam("in_organization"), user.c.username == bindparam("of_name")
 )
@@ -149,6 +151,16 @@ class SqlUserStore:
         parameters = {**place(changed.organization_id, changed.id), "at": changed.last_login_time}
         self._connection.execute(_SET_LOGIN, parameters)
 
+    def set_mfa_enabled(self, changed: User) -> None:
+        """Keep whether there is a second factor."""
+        parameters = {**place(changed.organization_id, changed.id), "is_enabled": changed.mfa_enabled}
+        self._connection.execute(_SET_MFA, parameters)
+
+    def set_password_locked(self, changed: User) -> None:
+        """Keep whether the password is locked."""
+        parameters = {**place(changed.organization_id, changed.id), "is_locked": changed.password_locked}
+        self._connection.execute(_SET_LOCKED, parameters)
+
     def remove(self, organization_id: OrganizationId, user_id: UserId) -> None:
         """Forget the user."""
         self._connection.execute(_REMOVE, place(organization_id, user_id))
@@ -232,7 +244,11 @@ def _columns(value: User) -> dict[str, Any]:
 
 
 def _copies(value: User) -> dict[str, Any]:
-    return {"last_login_time": value.last_login_time, "mfa_enabled": value.mfa_enabled}
+    return {
+        "last_login_time": value.last_login_time,
+        "mfa_enabled": value.mfa_enabled,
+        "password_locked": value.password_locked,
+    }
 
 
 def _user(row: Any) -> User:
@@ -254,5 +270,6 @@ def _user(row: Any) -> User:
         suspension_reason=row.suspension_reason,
         last_login_time=row.last_login_time,
         mfa_enabled=row.mfa_enabled,
+        password_locked=row.password_locked,
         **entity_fields(row),
     )
