@@ -401,6 +401,17 @@ async def test_a_reach_of_projects_covers_no_group(api: Groups) -> None:
     )
 
 
+async def test_a_project_that_a_right_leaves_out_shows_no_members(api: Groups) -> None:
+    made, project = await api.make(), str(uuid.uuid4())
+    api.served.decider.reach = Reach(except_project_ids=frozenset({project}))
+
+    def listing(**container: str) -> Any:
+        return members.ListMembersRequest(containers=[membership_pb2.Container(**container)])
+
+    assert isinstance(await api.served.fails(api.member.ListMembers, listing(project_id=project)), Denied)
+    assert not (await api.served.call(api.member.ListMembers, listing(group_id=made.id))).memberships
+
+
 async def test_a_service_is_nobodys_member_and_a_kind_must_be_said(api: Groups) -> None:
     made = await api.make()
     for kind in (principal_pb2.PRINCIPAL_KIND_SERVICE, principal_pb2.PRINCIPAL_KIND_UNSPECIFIED):

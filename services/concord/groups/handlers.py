@@ -206,10 +206,11 @@ def _require_everything() -> None:
 
 def _require_reach(containers: Iterable[Container]) -> None:
     call = Call.current()
-    if call.reach.everything:
-        return
+    reach = call.reach
     for each in containers:
-        if each.kind is not ContainerKind.PROJECT or each.id not in call.reach.project_ids:
+        # A group lies in no project: only what holds in the whole organization reaches it.
+        within = reach.holds_in(each.id) if each.kind is ContainerKind.PROJECT else reach.everything
+        if not within:
             raise Denied(call.method.permission)
 
 
