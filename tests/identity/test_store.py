@@ -363,7 +363,7 @@ async def test_an_upgrade_of_the_first_schema_keeps_people_and_settings(
     first = tmp_path / "identity" / "migrations"
     (first / "versions").mkdir(parents=True)
     copy(MIGRATIONS / "versions" / "0001_first_schema.py", first / "versions")
-    database = await database_engines(metadata, first, name="upgraded")
+    database = await database_engines(metadata, first, name="people_upgraded")
     ann, demanded = user(), settings()
     people, demands = metadata.tables["user"], metadata.tables["security_settings"]
 
@@ -382,7 +382,7 @@ async def test_an_upgrade_of_the_first_schema_keeps_people_and_settings(
     await database.write(ORGANIZATION, keep)
     await database.close()
 
-    world = World(await database_engines(metadata, MIGRATIONS, name="upgraded"))
+    world = World(await database_engines(metadata, MIGRATIONS, name="people_upgraded"))
 
     found = await world.see(lambda store: store.organizations.find_security_settings(ORGANIZATION))
     assert await world.see(lambda store: store.users.find(ORGANIZATION, ann.id)) == ann

@@ -68,12 +68,12 @@ async def test_a_table_that_no_migration_makes_is_a_difference(database_engines:
 
 async def test_an_upgrade_keeps_the_rows(database_engines: OpenDatabase, history):
     tables = metadata()
-    database = await database_engines(tables, history, name="upgraded")
+    database = await database_engines(tables, history, name="things_upgraded")
     await database.write(None, lambda c: c.execute(insert(tables.tables["thing"]), {"id": 1}) and None)
     await database.close()
     (history / "versions" / "0002_amount.py").write_text(SECOND)
 
-    database = await database_engines(tables, history, name="upgraded")
+    database = await database_engines(tables, history, name="things_upgraded")
 
     row = await database.read(lambda c: tuple(c.execute(text("SELECT id, amount FROM thing")).one()))
     assert row == (1, 7)
@@ -83,10 +83,10 @@ async def test_a_migration_that_fails_half_way_leaves_nothing(database_engines: 
     good = history / "versions" / "0001_first.py"
     good.write_text(FIRST + "    raise ZeroDivisionError\n")
     with pytest.raises(ZeroDivisionError):
-        await database_engines(metadata(), history, name="half_way")
+        await database_engines(metadata(), history, name="things_half_way")
     good.write_text(FIRST)
 
-    database = await database_engines(metadata(), history, name="half_way")
+    database = await database_engines(metadata(), history, name="things_half_way")
 
     assert await database.read(lambda c: c.execute(text("SELECT id FROM thing")).all()) == []
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import time
 from typing import Any
 
 import pytest
@@ -227,26 +226,23 @@ async def test_kb16_slow_questions_of_one_leave_the_others_their_turn(asking: As
         "explain": lambda: stub.Explain(ds.ExplainRequest(check=check), **by),
         "list": lambda: stub.ListPermissions(ds.ListPermissionsRequest(check=check, page_size=1000), **by),
     }[way]
-    began = time.perf_counter()
     await stub.Check(ds.CheckRequest(check=check), **by)
-    one = time.perf_counter() - began
     mine = ds.CheckRequest(check=d.Check(permission="x.y.z"))
     await stub.Check(mine, **asking.by(other))
 
     crowd = [asyncio.ensure_future(ask()) for _ in range(40)]
-    waited = []
+    served = []
     for _ in range(10):
-        began = time.perf_counter()
         await asyncio.sleep(0.01)
+        before = sum(each.done() for each in crowd)
         assert (await stub.Check(mine, **asking.by(other))).allowed
-        waited.append(time.perf_counter() - began)
+        served.append(sum(each.done() for each in crowd) - before)
     for each in crowd:
         each.cancel()
     await asyncio.gather(*crowd, return_exceptions=True)
 
-    # Each of the crowd in front of it would be forty times one.
-    assert sorted(waited)[len(waited) // 2] < max(3 * one, 0.3)
-    assert max(waited) < max(15 * one, 1.5)
+    # Not the crowd's turn first, and then the other's.
+    assert max(served) < len(crowd) // 4
 
 
 def _again(number: int) -> d.Check:

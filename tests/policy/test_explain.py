@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 import uuid
 from dataclasses import replace
 from typing import Any
@@ -400,12 +399,12 @@ async def test_a_huge_tree_is_cut_says_so_and_keeps_nobody_waiting(asking: Askin
     many = [allow(f"a.b{number}.c") for number in range(400)] + [allow("a.b.c", condition=condition)] * 400
     for number in range(5):
         await world.policy(user, *(many if number else [*many, deny("a.b.c")]))
-    longest, last, done = 0.0, time.monotonic(), False
+    turns, done = 0, False
 
     async def others() -> None:
-        nonlocal longest, last
+        nonlocal turns
         while not done:
-            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+            turns += 1
             await asyncio.sleep(0)
 
     watching = asyncio.ensure_future(others())
@@ -419,7 +418,8 @@ async def test_a_huge_tree_is_cut_says_so_and_keeps_nobody_waiting(asking: Askin
     assert len(shown) == tree.MAX_STATEMENTS
     assert [each.effect for each in shown if each.decided] == [s.EFFECT_DENY]
     assert answer.ByteSize() < MAXIMUM_MESSAGE
-    assert longest < 0.5
+    # Others had their turn again and again while it was made.
+    assert turns > 10
 
 
 async def test_what_is_offered_is_bounded_and_says_when_it_is_not_all(

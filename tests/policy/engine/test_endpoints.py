@@ -134,12 +134,10 @@ def test_thousands_of_endpoints_cost_no_more_than_a_few() -> None:
     assert cost(3000) < 10 * cost(10)
 
 
+@pytest.mark.timeout(60)  # of work that must not grow with the hostility of a text
 def test_a_hostile_path_takes_no_longer_than_it_is_long() -> None:
     index = EndpointIndex()
     for number in range(50):
         index.add(Endpoint("/" + "*/" * number + "**/x*y/**", base_path="*" if number % 2 else ""), ("/a",), number)
-    started = time.perf_counter()
 
     index.find("GET", "/a" * 2000, unknown=False)
-
-    assert time.perf_counter() - started < 1

