@@ -4,10 +4,12 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 LOCKS  := deploy/locks
 ARGS   ?=
+COUNT  ?= 300000
+SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install protos run test test-fast cover lint types contracts format check schemathesis bench catalogue \
-        baseline stubs lock wheel image up down release clean
+.PHONY: help install protos run test test-fast cover lint types contracts format check schemathesis bench soak catalogue \
+        baseline stubs lock openid-client scaleway-sdk wheel image up down release clean
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +27,10 @@ $(VENV)/.runtime: $(LOCKS)/runtime.lock pyproject.toml
 
 $(VENV)/.dev: $(LOCKS)/dev.lock $(VENV)/.runtime
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $(LOCKS)/dev.lock
+	@touch $@
+
+$(VENV)/.bench: $(LOCKS)/bench.lock $(VENV)/.dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $(LOCKS)/bench.lock
 	@touch $@
 
 $(VENV)/.protos: $(PROTOS) protos/compile.py $(VENV)/.runtime
@@ -62,8 +68,17 @@ check: lint types test schemathesis bench ## all that CI runs
 schemathesis: $(VENV)/.dev $(VENV)/.protos ## walk each published OpenAPI document with generated requests
 	@$(BIN)/python -m pytest tests/schemathesis -m schemathesis -s $(ARGS)
 
-bench: $(VENV)/.dev $(VENV)/.protos ## measure against bare servers; writes build/bench.json
+bench: $(VENV)/.bench $(VENV)/.protos ## measure against bare servers and peers; writes build/bench.json
 	@PYTHONPATH=services:tests $(BIN)/python -m bench $(ARGS)
+
+openid-client: $(VENV)/.dev $(VENV)/.protos ## let npm's openid-client go through the code flow (needs Node 20 and npm)
+	@$(BIN)/python tests/e2e/openid_client/run.py
+
+scaleway-sdk: $(VENV)/.dev $(VENV)/.protos ## let npm's @scaleway/sdk-iam run a quickstart (needs Node 20 and npm)
+	@$(BIN)/python tests/e2e/scaleway_sdk/run.py
+
+soak: $(VENV)/.dev $(VENV)/.protos ## hold the engine against its specification: make soak COUNT=300000 SEED=1
+	@PYTHONPATH=services:tests $(BIN)/python -m policy.soak --count $(COUNT) --seed $(SEED)
 
 catalogue: $(VENV)/.dev $(VENV)/.protos ## write the operations catalogue from the dialects' route tables
 	@$(BIN)/concord catalogue
@@ -78,6 +93,7 @@ lock: $(VENV)/.dev ## resolve the dependencies again
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group stubs -o $(LOCKS)/runtime.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group stubs --group dev -c $(LOCKS)/runtime.lock -o $(LOCKS)/dev.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --extra bench -c $(LOCKS)/dev.lock -o $(LOCKS)/bench.lock
 
 wheel: $(VENV)/.dev ## build the wheel into dist/
 	@$(BIN)/python -m hatchling build -t wheel

@@ -1,12 +1,14 @@
 """`make bench`: prints a table and writes `build/bench.json`."""
 
-from bench import durable, served
+from bench import credentials, decisions, durable, rpc_decisions, served
 from bench.table import publish
 
 
 def main() -> None:
     """Measure everything."""
-    publish([*served.figures(), *durable.figures()])
+    publish(
+        [*decisions.figures(), *rpc_decisions.figures(), *credentials.figures(), *served.figures(), *durable.figures()]
+    )
 
 
 if __name__ == "__main__":

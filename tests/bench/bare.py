@@ -25,18 +25,28 @@ async def http(port: int) -> None:
 
 
 async def grpc(port: int) -> None:
-    """Serve one rpc on grpc.aio whose handler does nothing."""
+    """Serve rpcs on grpc.aio whose handlers do nothing."""
     import grpc as grpc_module
 
     from concord.identity.v1.user_pb2 import User
     from concord.identity.v1.user_service_pb2_grpc import UserServiceServicer, add_UserServiceServicer_to_server
+    from concord.policy.v1.decision_pb2 import Decision
+    from concord.policy.v1.decision_service_pb2_grpc import (
+        DecisionServiceServicer,
+        add_DecisionServiceServicer_to_server,
+    )
 
     class Empty(UserServiceServicer):
         async def GetUser(self, request: Any, context: Any) -> User:  # type: ignore[override]
             return User()
 
+    class Undecided(DecisionServiceServicer):
+        async def Check(self, request: Any, context: Any) -> Decision:  # type: ignore[override]
+            return Decision()
+
     server = grpc_module.aio.server()
     add_UserServiceServicer_to_server(Empty(), server)
+    add_DecisionServiceServicer_to_server(Undecided(), server)
     server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
     print(port, flush=True)

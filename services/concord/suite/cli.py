@@ -6,8 +6,9 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -51,6 +52,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 DEFAULT_ORGANIZATION = "demo"
 DEFAULT_OWNER = "owner@demo.example"
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+keys_app = typer.Typer(no_args_is_help=True, help="The deployment's own keys.")
+app.add_typer(keys_app, name="keys")
 LOG_FORMATS = ("console", "json")
 
 
@@ -105,6 +108,7 @@ def serve(
             owner_email=owner_email,
             log_level=log_level,
             log_format=log_format,
+            environment=os.environ,
         )
         from concord.suite.serve import run
 
@@ -222,6 +226,41 @@ def check_permission(
     """
     from concord.suite.ask import check
 
+    allowed, why = _ask(check, permission, subject, project, data_dir, grpc, sibling_ca)
+    typer.echo(("allow" if allowed else "deny") + (f"  ({', '.join(why)})" if why else ""))
+    raise typer.Exit(0 if allowed else 1)
+
+
+@app.command("explain")
+def explain_permission(
+    permission: Annotated[str, typer.Argument(help="The permission, `service.resource.verb`.")],
+    subject: Annotated[str, typer.Option(help="`user:ID`, `application:ID` or `device:ID`; default: the caller.")] = "",
+    project: Annotated[str, typer.Option(help="Ask within this project; default: the organization.")] = "",
+    data_dir: DataDir = Path(".concord"),
+    grpc: Grpc = "",
+    sibling_ca: SiblingCa = None,
+) -> None:
+    """Ask the decision point why, and what would change the answer; exit 0 when allowed, 1 when not.
+
+    The caller is who it is for `concord check`.
+    """
+    from concord.suite.ask import explain
+
+    allowed, lines = _ask(explain, permission, subject, project, data_dir, grpc, sibling_ca)
+    typer.echo("\n".join(("allow" if allowed else "deny", *lines)))
+    raise typer.Exit(0 if allowed else 1)
+
+
+def _ask(
+    asking: Callable[[str, Secret, str, str, str, Path | None], Coroutine[Any, Any, tuple[bool, tuple[str, ...]]]],
+    permission: str,
+    subject: str,
+    project: str,
+    data_dir: Path,
+    grpc: str,
+    sibling_ca: Path | None,
+) -> tuple[bool, tuple[str, ...]]:
+    """Ask as the bearer of CONCORD_TOKEN, or as the owner of bootstrap.json."""
     bootstrap = data_dir / "bootstrap.json"
     known = json.loads(bootstrap.read_text()) if bootstrap.exists() else {}
     token = os.environ.get("CONCORD_TOKEN") or known.get("native", {}).get("access_token", "")
@@ -229,11 +268,45 @@ def check_permission(
     if not token:
         raise _fail(BadSetting("set CONCORD_TOKEN, or name the data directory that holds bootstrap.json"))
     try:
-        allowed, why = asyncio.run(check(address, Secret(token), permission, subject, project, sibling_ca))
+        return asyncio.run(asking(address, Secret(token), permission, subject, project, sibling_ca))
     except BadSetting as error:
         raise _fail(error) from None
-    typer.echo(("allow" if allowed else "deny") + (f"  ({', '.join(why)})" if why else ""))
-    raise typer.Exit(0 if allowed else 1)
+
+
+@keys_app.command("list")
+def list_keys(data_dir: DataDir = Path(".concord")) -> None:
+    """List the keys of a data directory: kind, id, when it was made, whether it is the newest. No key is shown."""
+    from concord.kernel.keyring import Keyring
+
+    for each in Keyring(data_dir / "keys", os.environ).listed():
+        made = each.made.isoformat(timespec="seconds") if each.made is not None else "-"
+        typer.echo(f"{each.kind:<20} {each.id or '-':<10} {made}  {'newest' if each.newest else 'older'}")
+
+
+@keys_app.command("rotate")
+def rotate_keys(
+    data_dir: DataDir = Path(".concord"),
+    kind: Annotated[str, typer.Option(help="`sealing` or `passports`; both when not given.")] = "",
+) -> None:
+    """Make a new key for sealing and one for passports. A suite that runs takes them up by itself, without a restart.
+
+    What is sealed gets a new seal in the background; an older key goes when nothing needs it any more. Secrets that
+    are kept as hashes stay under the key they were hashed with.
+    """
+    from concord.kernel.keyring import KeyFault, Keyring
+
+    if kind not in ("", "sealing", "passports"):
+        raise _fail(BadSetting("--kind must be `sealing` or `passports`"))
+    if not data_dir.is_dir():
+        raise _fail(BadSetting(f"{data_dir} is no data directory"))
+    ring = Keyring(data_dir / "keys", os.environ)
+    makers = {"sealing": ring.rotate_sealing_key, "passports": ring.rotate_passport_key}
+    try:
+        for name, make in makers.items():
+            if kind in ("", name):
+                typer.echo(f"{name} {make()}")
+    except KeyFault as error:
+        raise _fail(error) from None
 
 
 def main() -> None:
