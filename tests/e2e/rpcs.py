@@ -11,7 +11,9 @@ from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 
 from concord.common.v1 import boundary_pb2, options_pb2
+from concord.credentials.v1 import trust_policy_pb2
 from concord.policy.v1 import statement_pb2
+from e2e.certificates import certificate
 
 PROTOS = Path(__file__).resolve().parents[2] / "protos"
 
@@ -22,13 +24,18 @@ OF_SERVICE = {
     "UserService": "user",
     "ApplicationService": "application",
     "ApiKeyService": "api_key",
+    "SshKeyService": "ssh_key",
+    "FederationService": "federation",
     "SessionService": "session",
     "OAuthClientService": "oauth_client",
     "GroupService": "group",
     "PolicyService": "policy",
     "AuditService": "audit_event",
-    # Roles are supplied with the deployment so far: their ids are everybody's.
+    "RoleService": "role",
+    "GrantService": "grant",
 }
+# The same for rpcs about another kind of thing than the rest of their service.
+OF_RPC = {"GetFederationCertificate": "certificate", "DeleteFederationCertificate": "certificate"}
 # Fields whose name tells what their id is of.
 OF_FIELD = {
     "organization_id": "organization",
@@ -36,17 +43,23 @@ OF_FIELD = {
     "project_ids": "project",
     "default_project_id": "project",
     "user_id": "user",
+    "peer_user_id": "user",
     "owner_user_id": "user",
     "application_id": "application",
     "group_id": "group",
     "group_ids": "group",
     "parent_group_id": "group",
     "policy_id": "policy",
+    "role_id": "role",
+    "role_ids": "role",
+    "included_role_ids": "role",
     "resource_id": "application",
     "actor_ids": "user",
     "access_id": "access_id",
     "access_ids": "access_id",
     "client_id": "client_id",
+    "oauth_client_id": "oauth_client",
+    "federation_id": "federation",
     "username": "username",
     "primary_email": "email",
     "slug": "slug",
@@ -59,7 +72,18 @@ BOUNDARIES = {
     "owner_user_id": boundary_pb2.BOUNDARY_KIND_OWNER_ACCOUNT,
 }
 # What a field of this name is given where an rpc would else look no further.
-TEXTS = {"password": "Correct-horse-7-battery", "permission": "identity.users.list"}
+TEXTS = {
+    "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl",
+    "password": "Correct-horse-7-battery",
+    "current_password": "Correct-horse-8-battery",
+    "code": "123456",
+    "permission": "identity.users.list",
+    "replaced_language": "statements",
+    "content": certificate(),
+    "alias": "wonderful7",
+    "token": "ccn_of-nobody",
+    "peer_user_id": "0199aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee",
+}
 REFERENCES = {"concord.common.v1.PrincipalRef"}
 
 
@@ -96,8 +120,12 @@ def message_class(descriptor: Any) -> type[Message]:
 
 def places(method: MethodDescriptor) -> list[Place]:
     """Return the fields of a request that hold ids of an organization's things."""
-    service = method.containing_service.name
-    return list(_places(method.input_type, OF_SERVICE.get(service, ""), (), method.name))
+    return list(_places(method.input_type, own_kind(method), (), method.name))
+
+
+def own_kind(method: MethodDescriptor) -> str:
+    """Return what a bare id in the requests of an rpc is an id of."""
+    return OF_RPC.get(method.name) or OF_SERVICE.get(method.containing_service.name, "")
 
 
 def _places(descriptor: Any, own: str, path: tuple[str, ...], verb: str) -> Iterator[Place]:
@@ -127,6 +155,9 @@ def build(method: MethodDescriptor, ids: Callable[[str], str], place: Place, val
     """Return a request that is sound but for one place, which holds `value`."""
     request = message_class(method.input_type)()
     _fill(request, method, ids, (), place)
+    if place.path[0] == "key":
+        # What is named by its key is not named by its id as well.
+        request.ClearField("id")
     _set(request, place.path, value)
     return request
 
@@ -152,8 +183,13 @@ def _fill(
             text = _text(message, field.name, method, ids, path, on_the_way=on_the_way)
             if text:
                 setattr(message, field.name, text)
-        elif field.is_repeated and field.enum_type is not None and _is_required(field):
-            getattr(message, field.name).append(1)
+        elif field.enum_type is not None and _is_required(field):
+            if field.is_repeated:
+                getattr(message, field.name).append(1)
+            else:
+                setattr(message, field.name, 1)
+    if isinstance(message, trust_policy_pb2.TrustPolicy):
+        message.language, message.document = "call_trust", '{"statements": []}'
     if isinstance(message, statement_pb2.Statement):
         _say_something(message, method, place)
 
@@ -162,7 +198,7 @@ def _say_something(statement: statement_pb2.Statement, method: MethodDescriptor,
     """Make a statement whole. New policies are in the core's own language, the one there is in that of roles."""
     kind = BOUNDARIES.get(place.path[-1], boundary_pb2.BOUNDARY_KIND_ORGANIZATION)
     statement.boundary.kind = kind
-    if method.name.startswith("Create"):
+    if method.name.startswith("Create") or method.name == "SetInlinePolicy":
         statement.permissions.append("identity.users.list")
     else:
         in_projects = kind == boundary_pb2.BOUNDARY_KIND_PROJECTS
@@ -198,11 +234,13 @@ def _text(
     *,
     on_the_way: bool,
 ) -> str:
-    own = OF_SERVICE.get(method.containing_service.name, "user")
+    own = own_kind(method) or "user"
     creates = method.name.startswith("Create")
     if name == "id" and (not path or (len(path) == 1 and not creates and _is_resource(message))):
         return ids(own)
     in_container = not path or on_the_way or path[-1].endswith("container")
+    if name == "role_id":
+        return ids("role")
     if name in ("user_id", "policy_id", "group_id") and in_container:
         return ids(OF_FIELD[name])
     if name in TEXTS:
@@ -230,9 +268,12 @@ def _mask(method: MethodDescriptor, place: Place) -> str:
         if field.message_type is not None and "create_time" in field.message_type.fields_by_name:
             if len(place.path) > 1 and place.path[0] == field.name and place.path[1] not in ("id", "organization_id"):
                 return place.path[1]
-            for name in ("description", "nickname", "name"):
+            for name in ("description", "nickname", "name", "enforce_mfa", "entity_id"):
                 if name in field.message_type.fields_by_name:
                     return name
+    if method.name == "UpdateLoginMethods":
+        # Closed at birth: to close it changes nothing.
+        return "login_federation_enabled"
     return "name"
 
 

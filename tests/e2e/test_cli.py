@@ -13,7 +13,7 @@ from processes import SERVICES_ROOT, RunningSuite
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
 PASSWORD = "hunter2-in-a-url"
-COMMANDS = ("serve", "init", "openapi", "catalogue", "check")
+COMMANDS = ("serve", "init", "openapi", "catalogue", "check", "explain")
 
 
 def concord(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -48,11 +48,19 @@ def test_a_permission_can_be_asked_for_from_a_terminal(suite: RunningSuite) -> N
         assert (owner.returncode, owner.stdout.split()[0]) == (0, "allow"), owner.stderr
         nobody = concord("check", "identity.users.list", *subject, *where)
         assert (nobody.returncode, nobody.stdout) == (1, "deny\n"), nobody.stderr
+        why = concord("explain", "identity.users.list", *subject, *where)
+        assert why.returncode == 1, why.stderr
+        assert why.stdout.splitlines()[:2] == ["deny", "reason: nothing allows"]
+        assert "would help: create grant IAMReadOnly" in why.stdout
         rule = {"permission_set_names": ["IAMReadOnly"], "organization_id": suite.bootstrap["organization"]["id"]}
         policy = client.post("/policies", json={"name": "reads", "application_id": application, "rules": [rule]})
         assert policy.status_code == 200
         reader = concord("check", "identity.users.list", *subject, *where)
         assert (reader.returncode, reader.stdout.split()[0]) == (0, "allow"), reader.stderr
+        because = concord("explain", "identity.users.list", *subject, *where)
+        assert because.returncode == 0, because.stderr
+        assert because.stdout.startswith("allow\nreason: allowed\n")
+        assert "  policy reads: allows\n" in because.stdout
         key = client.post("/api-keys", json={"application_id": application, "description": ""}).json()
         itself = concord("check", "identity.users.create", *where, CONCORD_TOKEN=key["secret_key"])
         assert (itself.returncode, itself.stdout) == (1, "deny\n"), itself.stderr

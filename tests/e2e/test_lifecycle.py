@@ -36,10 +36,13 @@ OFFERED = {
     "credentials": {
         "ApiKeyService",
         "AuthenticationService",
+        "FederationService",
         "OAuthClientService",
         "PasswordService",
         "SessionService",
+        "SshKeyService",
         "StatusService",
+        "TrustPolicyService",
     },
     "groups": {"GroupService", "MembershipService"},
     "policy": {"DecisionService", "PolicyService", "QuotaService", "RoleService"},

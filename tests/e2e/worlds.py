@@ -1,5 +1,6 @@
 """An organization with one of everything, made through the core's own rpcs."""
 
+import json
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,20 @@ from concord.credentials.v1 import (
     api_key_service_pb2,
     api_key_service_pb2_grpc,
     authentication_service_pb2,
+    federation_pb2,
+    federation_service_pb2,
+    federation_service_pb2_grpc,
     oauth_client_pb2,
     oauth_client_service_pb2,
     oauth_client_service_pb2_grpc,
     session_service_pb2,
     session_service_pb2_grpc,
+    ssh_key_pb2,
+    ssh_key_service_pb2,
+    ssh_key_service_pb2_grpc,
+    trust_policy_pb2,
+    trust_policy_service_pb2,
+    trust_policy_service_pb2_grpc,
 )
 from concord.groups.v1 import (
     group_pb2,
@@ -44,10 +54,24 @@ from concord.identity.v1 import (
 )
 from concord.kernel.keyring import Keyring
 from concord.kernel.rpc.authentication import mint_service_token
-from concord.policy.v1 import policy_pb2, policy_service_pb2, policy_service_pb2_grpc, statement_pb2, subject_pb2
+from concord.policy.v1 import (
+    grant_pb2,
+    grant_service_pb2,
+    grant_service_pb2_grpc,
+    policy_pb2,
+    policy_service_pb2,
+    policy_service_pb2_grpc,
+    role_pb2,
+    role_service_pb2,
+    role_service_pb2_grpc,
+    statement_pb2,
+    subject_pb2,
+)
+from e2e.certificates import certificate
 from processes import RunningSuite
 
 SECONDS = 30
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 
 
 def system_metadata(data_dir: Path, organization_id: str = "") -> tuple[tuple[str, str], ...]:
@@ -106,7 +130,7 @@ def _make(suite: RunningSuite, channels: dict[str, Any], name: str) -> World:
     system = system_metadata(suite.data_dir, organization.id)
     key = owner_key(channels["credentials"], system, organization.owner_user_id)
     owner = (("authorization", f"Bearer {key.secret}"),)
-    ids = {"organization": organization.id, "slug": organization.slug}
+    ids = {"organization": organization.id, "slug": organization.slug, "number": str(organization.number)}
     ids |= _people(channels, owner, name)
     ids |= _things(channels, owner, ids)
     return World(ids, key.secret)
@@ -144,6 +168,12 @@ def _people(channels: dict[str, Any], owner: Any, name: str) -> dict[str, str]:
     }
 
 
+def trusting(number: int) -> str:
+    """Return a trust document that lets the owner of an organization act as a user."""
+    owner = f"srn:soracom:OP{number:010d}::Operator:OP{number:010d}"
+    return json.dumps({"statements": [{"effect": "allow", "principal": {"soracom": [owner]}}]})
+
+
 def _things(channels: dict[str, Any], owner: Any, ids: dict[str, str]) -> dict[str, str]:
     user = principal_pb2.PrincipalRef(kind=principal_pb2.PRINCIPAL_KIND_USER, id=ids["user"])
     credentials = channels["credentials"]
@@ -157,6 +187,32 @@ def _things(channels: dict[str, Any], owner: Any, ids: dict[str, str]) -> dict[s
     client = oauth_client_service_pb2_grpc.OAuthClientServiceStub(credentials).CreateOAuthClient(
         oauth_client_service_pb2.CreateOAuthClientRequest(
             oauth_client=oauth_client_pb2.OAuthClient(name="c", bearer=user, grant_types=["client_credentials"])
+        ),
+        metadata=owner,
+        timeout=SECONDS,
+    )
+    ssh_key = ssh_key_service_pb2_grpc.SshKeyServiceStub(credentials).CreateSshKey(
+        ssh_key_service_pb2.CreateSshKeyRequest(
+            ssh_key=ssh_key_pb2.SshKey(public_key=PUBLIC_KEY, name="k", project_id=ids["project"])
+        ),
+        metadata=owner,
+        timeout=SECONDS,
+    )
+    federation = federation_service_pb2_grpc.FederationServiceStub(credentials).CreateFederation(
+        federation_service_pb2.CreateFederationRequest(), metadata=owner, timeout=SECONDS
+    )
+    added = federation_service_pb2_grpc.FederationServiceStub(credentials).AddFederationCertificate(
+        federation_service_pb2.AddFederationCertificateRequest(
+            federation_id=federation.id, certificate=federation_pb2.FederationCertificate(content=certificate())
+        ),
+        metadata=owner,
+        timeout=SECONDS,
+    )
+    trust_policy_service_pb2_grpc.TrustPolicyServiceStub(credentials).SetTrustPolicy(
+        trust_policy_service_pb2.SetTrustPolicyRequest(
+            trust_policy=trust_policy_pb2.TrustPolicy(
+                user_id=ids["user"], language="call_trust", document=trusting(int(ids["number"]))
+            )
         ),
         metadata=owner,
         timeout=SECONDS,
@@ -193,16 +249,39 @@ def _things(channels: dict[str, Any], owner: Any, ids: dict[str, str]) -> dict[s
         metadata=owner,
         timeout=SECONDS,
     )
+    role = role_service_pb2_grpc.RoleServiceStub(channels["policy"]).CreateRole(
+        role_service_pb2.CreateRoleRequest(role=role_pb2.Role(handle="r", permissions=["identity.users.list"])),
+        metadata=owner,
+        timeout=SECONDS,
+    )
+    grant = grant_service_pb2_grpc.GrantServiceStub(channels["policy"]).CreateGrant(
+        grant_service_pb2.CreateGrantRequest(
+            grant=grant_pb2.Grant(subject=subject_pb2.PolicySubject(principal=user), role_id=role.id)
+        ),
+        metadata=owner,
+        timeout=SECONDS,
+    )
+    inline = policy_service_pb2.SetInlinePolicyRequest(
+        subject=subject_pb2.PolicySubject(principal=user), language="role_rules", statements=[statement]
+    )
+    policy_service_pb2_grpc.PolicyServiceStub(channels["policy"]).SetInlinePolicy(
+        inline, metadata=owner, timeout=SECONDS
+    )
     events = audit_service_pb2_grpc.AuditServiceStub(channels["audit"]).ListAuditEvents(
         audit_service_pb2.ListAuditEventsRequest(page_size=1), metadata=owner, timeout=SECONDS
     )
     return {
         "api_key": key.api_key.id,
         "access_id": key.api_key.access_id,
+        "ssh_key": ssh_key.id,
+        "federation": federation.id,
+        "certificate": added.id,
         "session": session.session.id,
         "oauth_client": client.oauth_client.id,
         "client_id": client.oauth_client.client_id,
         "group": group.id,
         "policy": policy.id,
+        "role": role.id,
+        "grant": grant.grant.id,
         "audit_event": events.audit_events[0].id,
     }

@@ -17,7 +17,23 @@ IAM: Final = "/iam/v1alpha1"
 # Drawn mostly where the document asks for a UUID; the field's name says what is meant by it.
 PLACEHOLDER: Final = "5eed0000-0000-4000-8000-000000000001"
 # Free texts that only make sense when they name something: about half of the drawn ones are replaced.
-NAMES: Final = {"permission_set_names": "IAMReadOnly", "quotum_name": "iam_groups", "condition": "request.ip != ''"}
+PUBLIC_KEY: Final = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+CERTIFICATE: Final = """-----BEGIN CERTIFICATE-----
+MIIBGzCBw6ADAgECAgEBMAoGCCqGSM49BAMCMBcxFTATBgNVBAMMDGlkcDEuZXhh
+bXBsZTAgFw0yNTAxMDEwMDAwMDBaGA8yMTI1MDEwMTAwMDAwMFowFzEVMBMGA1UE
+AwwMaWRwMS5leGFtcGxlMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaA2gmxHM
+mnVvgJocVNzcEdcw3Q7Fg8IAXXyRCivRmISm5FJ6Kc1Wyr1yo/CLh/hLjolzEull
+H4tJjFJp9iFLJjAKBggqhkjOPQQDAgNHADBEAiAqg9Y6IPwERQAOISUhNVZRYxOC
+hBt8x31Yy56kZJwbJAIgdhyipGhBk7Li7xG6E1uwsFl+WIXApSQ9HVvyBM4plwg=
+-----END CERTIFICATE-----
+"""
+NAMES: Final = {
+    "permission_set_names": "IAMReadOnly",
+    "quotum_name": "iam_groups",
+    "condition": "request.ip != ''",
+    "public_key": PUBLIC_KEY,
+    "content": CERTIFICATE,
+}
 ORGANIZATION: Final = frozenset({"organization_id", "project_id", "default_project_id", "project_ids"})
 
 schemathesis.openapi.format(
@@ -32,12 +48,29 @@ class Known:
     def __init__(self, suite: RunningSuite) -> None:
         facts = suite.bootstrap["scaleway"]
         self.organization: str = facts["organization_id"]
-        self.headers = {"x-auth-token": facts["secret_key"]}
-        self._client = httpx.Client(base_url=suite.http + IAM, headers=self.headers, timeout=30)
+        self._owner: dict[str, str] = {"x-auth-token": facts["secret_key"]}
+        self._client = httpx.Client(base_url=suite.http + IAM, headers=self._owner, timeout=30)
         self._numbers = itertools.count(1)
         self._ids: dict[str, str] = {}
         owner = self._client.get("/users", params={"type": "owner"}).json()["users"][0]["id"]
         self.spared = frozenset({facts["access_key"], owner})
+
+    def headers(self, caller: str) -> dict[str, str]:
+        """Return what a caller shows: the owner, a member who may only read, a member without rights, or nobody."""
+        if caller == "owner":
+            return self._owner
+        if caller == "nobody":
+            return {}
+        user = self._make("users", self._user())
+        if caller == "reader":
+            rules = [
+                {"permission_set_names": [name], "organization_id": self.organization}
+                for name in ("IAMReadOnly", "OrganizationReadOnly")
+            ]
+            self._make("policies", {"name": "reader", "user_id": user["id"], "rules": rules})
+        key = self._make("api-keys", {"user_id": user["id"]})
+        self.spared |= {user["id"], key["access_key"]}
+        return {"x-auth-token": key["secret_key"]}
 
     def close(self) -> None:
         """Close the connection."""
@@ -54,7 +87,7 @@ class Known:
         chosen = zlib.crc32(value.encode("utf-8", "replace")) % 2 == 0
         if field in NAMES and chosen:
             return NAMES[field]
-        if value == PLACEHOLDER or (field in ("access_key", "access_keys") and chosen):
+        if value == PLACEHOLDER or (field in ("access_key", "access_keys", "password") and chosen):
             return self._find(field)
         return value
 
@@ -83,6 +116,15 @@ class Known:
             return self._existing("groups", lambda: {"name": f"known {next(self._numbers)}"})
         if kind == "policy":
             return self._existing("policies", self._policy)
+        if kind == "ssh_key":
+            key = {"name": "known", "public_key": PUBLIC_KEY, "project_id": self.organization}
+            return self._existing("ssh-keys", lambda: key)
+        if kind == "saml":
+            return self._saml()
+        if kind == "certificate":
+            return self._certificate()
+        if field == "password":
+            return f"a Long enough {next(self._numbers)} password"
         if kind == "user":
             return self._existing("users", self._user)
         # Bearers and members: an application can be either.
@@ -91,9 +133,33 @@ class Known:
     def _existing(self, collection: str, body: Callable[[], dict[str, Any]], name: str = "id") -> str:
         known = self._ids.get(collection)
         if known is None:
-            made = self._client.post(f"/{collection}", json={"organization_id": self.organization, **body()})
-            assert made.status_code == 200, made.text
-            known = self._ids[collection] = made.json()[name]
+            known = self._ids[collection] = self._make(collection, body())[name]
+        return known
+
+    def _make(self, collection: str, body: dict[str, Any]) -> Any:
+        made = self._client.post(f"/{collection}", json={"organization_id": self.organization, **body})
+        assert made.status_code == 200, made.text
+        return made.json()
+
+    def turn_saml(self, *, on: bool) -> None:
+        """Have SAML settings, or have none."""
+        known = self._saml()
+        if not on:
+            assert self._client.delete(f"/saml/{known}").status_code == 204
+
+    def _saml(self) -> str:
+        path = f"/organizations/{self.organization}/saml"
+        found = self._client.get(path)
+        if found.status_code == 404:
+            found = self._client.post(path, json={})
+        known: str = found.json()["id"]
+        return known
+
+    def _certificate(self) -> str:
+        path = f"/saml/{self._saml()}/certificates"
+        found = self._client.get(path).json()["certificates"]
+        made = found[0] if found else self._client.post(path, json={"type": "signing", "content": CERTIFICATE}).json()
+        known: str = made["id"]
         return known
 
     def fill_group(self) -> None:

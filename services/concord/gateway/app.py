@@ -27,6 +27,7 @@ from concord.gateway.http import (
     read_body,
     send,
 )
+from concord.gateway.oauth import OAuthSurface
 from concord.gateway.openapi import document
 from concord.gateway.route import Dialect, Route
 from concord.gateway.router import NoMethod, NoPath, Router
@@ -42,6 +43,8 @@ _JSON: Headers = [("content-type", "application/json")]
 
 # From the address of the connection and the request's headers: who calls.
 CallerAddress = Callable[[str, Mapping[str, str]], str]
+# From the same: the certificate with which the caller proved itself to whom we trust, DER; empty without one.
+CallerCertificate = Callable[[str, Mapping[str, str]], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +69,18 @@ class App:
         caller_address: CallerAddress,
         dialects: Sequence[Dialect] = DIALECTS,
         registry: CollectorRegistry | None = None,
+        issuer: str = "",
+        caller_certificate: CallerCertificate = lambda client, headers: b"",
     ) -> None:
+        # The address under which others know the authorization server; that of the listener where none is set.
+        self.issuer = issuer
+        self._caller_certificate = caller_certificate
         self._upstream = upstream
         self._service_token = service_token
         self._clock = clock
         self._caller_address = caller_address
         self._authentication = Authentication(upstream, service_token, clock)
+        self._oauth = OAuthSurface(upstream, self._authentication, service_token)
         self._dialects = tuple(dialects)
         self._pages = _pages(self._dialects)
         self._registry = registry or CollectorRegistry()
@@ -100,7 +109,10 @@ class App:
         try:
             mounted, values = self._router.find(method, path)
         except (NoPath, NoMethod) as error:
-            answer, answered = self._refuse(error, method, path)
+            if self._oauth.serves(path):
+                answer, answered = await self._serve_oauth(scope, protocol), self._timings.series("oauth", path)
+            else:
+                answer, answered = self._refuse(error, method, path)
         else:
             answered = mounted.answered
             answer = await self._serve(scope, protocol, mounted, method, path, values)
@@ -146,6 +158,26 @@ class App:
             _log.exception("unexpected failure in %s", mounted.operation)
             return dialect.refuse(error, request, route)
 
+    async def _serve_oauth(self, scope: RsgiScope, protocol: RsgiProtocol) -> Answer:
+        try:
+            headers = _headers(scope)
+            request = Request(
+                scope.method,
+                scope.path,
+                scope.query_string,
+                headers,
+                await read_body(scope.method, headers, protocol, self._oauth.limit),
+                self._caller_address(scope.client, headers),
+                clean_agent(headers.get("user-agent", "")),
+            )
+            certificate = self._caller_certificate(scope.client, headers)
+            return await self._oauth.answer(request, certificate, self.issuer)
+        except (ConcordError, BodyTooLarge, BodyTooSlow) as error:
+            return self._oauth.fail(error)
+        except Exception as error:
+            _log.exception("unexpected failure in %s", scope.path)
+            return self._oauth.fail(error)
+
     async def _carry_out(self, request: Request, mounted: _Mounted) -> Answer:
         deadline = asyncio.get_running_loop().time() + CALL_SECONDS
         dialect, route = mounted.dialect, mounted.route
@@ -161,6 +193,7 @@ class App:
             admission=admission,
             service_token=self._service_token,
             deadline=deadline,
+            base=self.issuer,
         )
         route.parse(call)
         record = await route.handler(call)
@@ -200,10 +233,11 @@ def _headers(scope: RsgiScope) -> dict[str, str]:
     headers = dict(pairs)
     if len(headers) == len(pairs):
         return headers
-    # Several lines of one header are one list, as HTTP says.
+    # Several lines of one header are one list, as HTTP says; cookies are parted otherwise (RFC 9113, 8.2.3).
     headers = {}
     for name, value in pairs:
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        between = "; " if name == "cookie" else ", "
+        headers[name] = f"{headers[name]}{between}{value}" if name in headers else value
     return headers
 
 

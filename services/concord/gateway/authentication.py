@@ -8,6 +8,7 @@ from datetime import datetime
 
 from grpc.aio import AioRpcError
 
+from concord.common.v1.principal_pb2 import PrincipalRef
 from concord.credentials.v1.authentication_service_pb2 import AuthenticateRequest
 from concord.gateway.upstream import Upstream
 from concord.kernel.clock import Clock
@@ -31,10 +32,11 @@ Metadata = Checked
 class _Held:
     """A passport, and the metadata of core calls made with it: the same texts call after call."""
 
-    __slots__ = ("_metadata", "_token", "address", "agent", "expire_time", "passport")
+    __slots__ = ("_metadata", "_token", "address", "agent", "expire_time", "passport", "principal")
 
-    def __init__(self, passport: str, expire_time: datetime, address: str, agent: str) -> None:
+    def __init__(self, passport: str, principal: PrincipalRef, expire_time: datetime, address: str, agent: str) -> None:
         self.passport = passport
+        self.principal = principal
         self.expire_time = expire_time
         self.address = address
         self.agent = agent
@@ -72,6 +74,11 @@ class Admission:
         self._credential = credential
         self._held = held
         self.remembered = remembered
+
+    @property
+    def principal(self) -> PrincipalRef:
+        """Who calls."""
+        return self._held.principal
 
     def metadata(self, operation: str, service_token: str) -> Metadata:
         """Return the metadata of a core call made in the caller's name."""
@@ -130,7 +137,11 @@ class Authentication:
         except AioRpcError as error:
             raise from_rpc_error(error) from None
         held = _Held(
-            answer.passport, instant_from_wire(answer.expire_time), question.caller_address, question.caller_agent
+            answer.passport,
+            answer.content.principal,
+            instant_from_wire(answer.expire_time),
+            question.caller_address,
+            question.caller_agent,
         )
         self._remember(key, held)
         return Admission(self, key, credential, held, False)

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from grpc import StatusCode
 from grpc.aio import AioRpcError
 
+from concord.common.v1.principal_pb2 import PrincipalRef
 from concord.gateway.authentication import Admission, Metadata
 from concord.gateway.http import Request
 from concord.gateway.route import Route
@@ -34,6 +35,7 @@ class Call:
         "_deadline",
         "_operation",
         "_service_token",
+        "base",
         "body",
         "clock",
         "core",
@@ -54,6 +56,7 @@ class Call:
         admission: Admission,
         service_token: Callable[[], str],
         deadline: float,
+        base: str,
         query: Any = None,
         body: Any = None,
     ) -> None:
@@ -68,6 +71,13 @@ class Call:
         self._admission = admission
         self._service_token = service_token
         self._deadline = deadline
+        # Under which address clients know this deployment: what was set, or where the shim listens.
+        self.base = base
+
+    @property
+    def principal(self) -> PrincipalRef:
+        """Who calls. Only to fill in what was left out: what the caller may do is for the core to say."""
+        return self._admission.principal
 
     async def ask(self, method: Stub[M], message: Message, *, operation: str = "") -> M:
         """Call the core in the caller's name. Its refusals are raised as errors of the kernel.

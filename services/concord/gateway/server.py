@@ -1,6 +1,7 @@
 """Composition root of the shim: the app over its channels, and the HTTP server that runs in the process's own loop."""
 
 import asyncio
+import base64
 import contextlib
 import logging
 import socket
@@ -78,6 +79,7 @@ class Gateway:
         """Listen, and return the address as clients write it once connections are taken."""
         self._reserved = _reserve(self._address)
         self._address = Address(self._address.host, self._reserved.getsockname()[1])
+        self.app.issuer = self.app.issuer or self.url
         self._server = Server(
             self.app,
             address=_numeric(self._address.host),
@@ -140,6 +142,8 @@ async def build(platform: Platform) -> Gateway:
         clock=platform.clock,
         caller_address=lambda client, headers: caller_address(proxies, client, headers),
         registry=platform.metrics.registry,
+        issuer=settings.issuer,
+        caller_certificate=lambda client, headers: caller_certificate(proxies, client, headers),
     )
     return Gateway(app, settings.http, settings.tls, settings.drain_seconds)
 
@@ -153,6 +157,20 @@ def caller_address(proxies: TrustedProxies, client: str, headers: Mapping[str, s
     host = client.rpartition(":")[0].strip("[]")
     forwarded = headers.get("x-forwarded-for")
     return proxies.caller(host, [forwarded]) if forwarded else _peer(host)
+
+
+def caller_certificate(proxies: TrustedProxies, client: str, headers: Mapping[str, str]) -> bytes:
+    """Return the caller's certificate, DER, as a trusted proxy that ended its TLS hands it over (RFC 9440).
+
+    From anybody else the header is what the caller wrote. Our own listener checks certificates and passes none on.
+    """
+    told = headers.get("client-cert", "")
+    if not told or not proxies.is_trusted(client.rpartition(":")[0].strip("[]")):
+        return b""
+    try:
+        return base64.b64decode(told.strip().removeprefix(":").removesuffix(":"), validate=True)
+    except ValueError:
+        return b""
 
 
 # A peer's address is the same text request after request; taking it apart costs more than remembering it.

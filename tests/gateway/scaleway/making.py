@@ -9,6 +9,9 @@ from concord.common.v1 import boundary_pb2
 from concord.common.v1.localized_text_pb2 import LocalizedText
 from concord.common.v1.principal_pb2 import PRINCIPAL_KIND_USER, PrincipalRef
 from concord.credentials.v1.api_key_pb2 import ApiKey
+from concord.credentials.v1.federation_pb2 import Federation, FederationCertificate
+from concord.credentials.v1.session_pb2 import Session
+from concord.credentials.v1.ssh_key_pb2 import SshKey
 from concord.groups.v1.group_pb2 import Group
 from concord.groups.v1.membership_pb2 import Container, Membership
 from concord.identity.v1.application_pb2 import Application
@@ -70,6 +73,49 @@ def api_key(**changes: Any) -> ApiKey:
             "creation_ip": "192.0.2.7",
             **changes,
         }
+    )
+
+
+def ssh_key(**changes: Any) -> SshKey:
+    return SshKey(
+        **{
+            **_STORED,
+            **_FLAGS,
+            "name": "me@host",
+            "public_key": "ssh-ed25519 AAAA",
+            "fingerprint": "256 MD5:00 (ssh-ed25519)",
+            "project_id": ORGANIZATION,
+            **changes,
+        }
+    )
+
+
+def session(**changes: Any) -> Session:
+    user = PrincipalRef(kind=PRINCIPAL_KIND_USER, id=USER)
+    return Session(
+        **{
+            **_STORED,
+            "principal": user,
+            "issuer": user,
+            "expire_time": UPDATED,
+            "ip": "192.0.2.7",
+            "user_agent": "test/1",
+            **changes,
+        }
+    )
+
+
+def federation(**changes: Any) -> Federation:
+    urls = {
+        "service_provider_entity_id": "https://c.example/saml/1",
+        "assertion_consumer_url": "https://c.example/login",
+    }
+    return Federation(**{**_STORED, **urls, "status": 2, **changes})
+
+
+def certificate(**changes: Any) -> FederationCertificate:
+    return FederationCertificate(
+        **{"id": ID, "type": 1, "origin": 2, "content": "PEM\n", "expire_time": UPDATED, **changes}
     )
 
 

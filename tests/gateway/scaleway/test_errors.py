@@ -184,6 +184,14 @@ def test_every_reason_has_a_documented_status(reason: Reason) -> None:
         ("policy.quotas.list", ("read", "quotum")),
         ("identity.users.suspend", ("lock", "user")),
         ("identity.users.resume", ("unlock", "user")),
+        ("credentials.own_sessions.revoke", ("delete", "jwt")),
+        ("credentials.mfa_devices.confirm", ("validate", "mfa_otp")),
+        ("credentials.federations.create", ("create", "saml")),
+        ("credentials.federation_certificates.list", ("read", "saml_certificate")),
+        ("identity.security_settings.update", ("update", "organization_security_settings")),
+        ("identity.login_methods.update", ("update", "organization")),
+        ("identity.organization_aliases.set", ("update", "organization")),
+        ("identity.connections.join", ("create", "connection")),
     ],
 )
 def test_a_denied_permission_is_named_in_the_singular(permission: str, expected: tuple[str, str]) -> None:

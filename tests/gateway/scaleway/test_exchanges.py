@@ -1,8 +1,10 @@
 """Requests and their exact answers, from the tables beside this file.
 
 A case has a `name`, what is `given` (earlier requests, whose answers are kept under `as`), a `when` and a
-`then`. `${kept.member}` stands for a kept value; in an answer `<uuid>`, `<time>`, `<access key>` and `<text>`
-stand for any such value. Members are compared with their order.
+`then`. `${kept.member}` stands for a kept value; in an answer `<uuid>`, `<time>`, `<access key>`, `<alias>` and
+`<text>` stand for any such value. Members are compared with their order. What is given may also be a login, which this
+API does not have (`log_in` with `name` and `password`), and what a second factor shows (`code_of` its secret).
+What there is once in an organization is put back by what stands under `finally`.
 """
 
 import re
@@ -10,10 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
+import pyotp
 import pytest
 import yaml
 
+from concord.credentials.v1 import password_pb2, session_service_pb2, session_service_pb2_grpc
 from concord.gateway.dialects.scaleway.routes import ROUTES
 from concord.gateway.shapes import is_uuid
 from processes import RunningSuite
@@ -32,6 +37,7 @@ _KINDS = {
     "<uuid>": is_uuid,
     "<time>": lambda text: _TIME.fullmatch(text) is not None,
     "<access key>": lambda text: _ACCESS_KEY.fullmatch(text) is not None,
+    "<alias>": lambda text: re.fullmatch("(demo[0-9]+)?", text) is not None,
     "<text>": lambda text: isinstance(text, str) and text != "",
 }
 
@@ -41,7 +47,9 @@ class Exchange:
 
     def __init__(self, suite: RunningSuite, unique: str) -> None:
         facts = suite.bootstrap["scaleway"]
+        self._door = suite.grpc("credentials")
         self._kept: dict[str, Any] = {**facts, "unique": unique, "nobody": "99999999-9999-4999-8999-999999999999"}
+        self._kept["base"] = suite.http
         self._http = httpx.Client(base_url=suite.http, headers={"user-agent": "exchange/1"})
         self._secret = facts["secret_key"]
         owners = self.send({"method": "GET", "path": "/users?type=owner"}).json()
@@ -52,6 +60,26 @@ class Exchange:
 
     def __exit__(self, *exception: object) -> None:
         self._http.close()
+
+    def prepare(self, step: Mapping[str, Any]) -> None:
+        """Do one thing that a case takes for given."""
+        filled = self.filled(dict(step))
+        if "log_in" in filled:
+            self._kept[filled["as"]] = self._log_in(**filled["log_in"])
+        elif "code_of" in filled:
+            self._kept[filled["as"]] = {"code": pyotp.TOTP(filled["code_of"]).now()}
+        else:
+            answer = self.send(step)
+            assert answer.status_code in (200, 204), f"{step}: {answer.text}"
+
+    def _log_in(self, name: str, password: str) -> dict[str, str]:
+        login = password_pb2.Login(organization=self._kept["organization_id"], name=name)
+        shown = password_pb2.PasswordCredential(login=login, password=password)
+        with grpc.insecure_channel(self._door) as channel:
+            opened = session_service_pb2_grpc.SessionServiceStub(channel).CreateSession(
+                session_service_pb2.CreateSessionRequest(password=shown), timeout=10
+            )
+        return {"jti": opened.session.id, "token": opened.access_token.token}
 
     def send(self, request: Mapping[str, Any]) -> httpx.Response:
         """Send a request of the table."""
@@ -104,11 +132,14 @@ def differences(expected: Any, found: Any, place: str = "body") -> list[str]:
 def test_an_exchange(suite: RunningSuite, case: Mapping[str, Any], request: pytest.FixtureRequest) -> None:
     unique = f"{CASES.index(next(c for c in CASES if c.values[0] is case)):04d}"
     with Exchange(suite, unique) as exchange:
-        for given in case.get("given", ()):
-            answer = exchange.send(given)
-            assert answer.status_code in (200, 204), f"{given}: {answer.text}"
+        try:
+            for given in case.get("given", ()):
+                exchange.prepare(given)
 
-        answer = exchange.send(case["when"])
+            answer = exchange.send(case["when"])
+        finally:
+            for last in case.get("finally", ()):
+                exchange.send(last)
 
         then = exchange.filled(case["then"])
         assert answer.status_code == then["status"], answer.text

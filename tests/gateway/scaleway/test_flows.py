@@ -9,6 +9,7 @@ from concord.common.v1.principal_pb2 import PRINCIPAL_KIND_APPLICATION, PRINCIPA
 from concord.credentials.v1.api_key_service_pb2 import CreateApiKeyResponse
 from concord.credentials.v1.password_pb2 import Password, PasswordViolation
 from concord.credentials.v1.password_service_pb2 import CheckPasswordResponse
+from concord.credentials.v1.session_pb2 import SESSION_STATE_ENDED
 from concord.groups.v1.group_service_pb2 import ListGroupsResponse
 from concord.groups.v1.membership_service_pb2 import (
     AddMembersResponse,
@@ -17,9 +18,10 @@ from concord.groups.v1.membership_service_pb2 import (
     SetMembersResponse,
 )
 from concord.identity.v1.application_service_pb2 import ListApplicationsResponse
+from concord.identity.v1.security_settings_pb2 import SecuritySettings
 from concord.identity.v1.user_pb2 import USER_KIND_CUSTOMER
 from concord.identity.v1.user_service_pb2 import ListUsersResponse
-from concord.kernel.errors import Denied, Invalid, NotFound, Unavailable, Violation
+from concord.kernel.errors import Denied, Invalid, NotFound, Reason, Unauthenticated, Unavailable, Violation
 from concord.policy.v1.decision_pb2 import Decision
 from concord.policy.v1.decision_service_pb2 import BatchCheckResponse
 from concord.policy.v1.policy_service_pb2 import SetStatementsResponse
@@ -324,6 +326,74 @@ async def test_a_quota_of_another_organization_is_not_found(shim: Shim) -> None:
     answer = await shim.send("GET", f"{BASE}/quota/iam_groups?organization_id={ID}")
 
     assert (answer.status, answer.json()["resource"]) == (404, "organization")
+
+
+async def test_unlocking_takes_both_locks_away(shim: Shim) -> None:
+    shim.core.answers |= {"UnlockPassword": Password(), "ResumeUser": making.user(locked=True)}
+
+    answer = await shim.send("POST", f"{BASE}/users/{ID}/unlock", {})
+
+    assert names(shim) == ["UnlockPassword", "ResumeUser"]
+    assert answer.json()["locked"] is False
+
+
+async def test_a_user_without_a_password_is_unlocked_all_the_same(shim: Shim) -> None:
+    shim.core.answers |= {"UnlockPassword": NotFound("password", ID), "ResumeUser": making.user()}
+
+    assert (await shim.send("POST", f"{BASE}/users/{ID}/unlock", {})).status == 200
+
+
+async def test_whoever_may_not_unlock_passwords_unlocks_nobody(shim: Shim) -> None:
+    shim.core.answers |= {"UnlockPassword": Denied("credentials.passwords.unlock"), "ResumeUser": making.user()}
+
+    assert (await shim.send("POST", f"{BASE}/users/{ID}/unlock", {})).status == 403
+    assert names(shim) == ["UnlockPassword"]
+
+
+async def test_a_new_password_is_answered_by_its_user(shim: Shim) -> None:
+    shim.core.answers |= {"SetPassword": Password(), "GetUser": making.user()}
+
+    answer = await shim.send("POST", f"{BASE}/users/{ID}/update-password", {"password": "a Long enough 1"})
+
+    assert names(shim) == ["SetPassword", "GetUser"]
+    assert answer.json()["id"] == ID
+    asked = shim.core.calls("SetPassword")[0].message
+    assert (asked.temporary, asked.must_not_exist) == (False, False)
+
+
+async def test_too_many_wrong_codes_lock_the_user(shim: Shim) -> None:
+    shim.core.answers["ConfirmMfaDevice"] = Unauthenticated(Reason.CREDENTIAL_LOCKED)
+
+    answer = await shim.send("POST", f"{BASE}/users/{ID}/validate-mfa-otp", {"one_time_password": "123456"})
+
+    assert answer.status == 423
+    assert answer.json() == {"message": "resource is locked", "resource": "user", "resource_id": ID, "type": "locked"}
+
+
+async def test_a_jwt_that_was_ended_is_not_ended_again(shim: Shim) -> None:
+    shim.core.answers["GetSession"] = making.session(state=SESSION_STATE_ENDED)
+
+    answer = await shim.send("DELETE", f"{BASE}/jwts/{ID}")
+
+    assert (answer.status, answer.json()["resource"]) == (404, "jwt")
+    assert names(shim) == ["GetSession"]
+
+
+@pytest.mark.parametrize("path", [f"organizations/{making.ORGANIZATION}/security-settings", f"saml/{ID}"])
+async def test_a_change_of_no_setting_is_a_reading(shim: Shim, path: str) -> None:
+    shim.core.answers |= {"GetSecuritySettings": SecuritySettings(), "GetFederation": making.federation()}
+
+    assert (await shim.send("PATCH", f"{BASE}/{path}", {})).status == 200
+    assert names(shim)[0].startswith("Get")
+
+
+async def test_saml_settings_of_another_organization_are_not_found(shim: Shim) -> None:
+    shim.core.answers["GetFederation"] = making.federation()
+
+    answer = await shim.send("GET", f"{BASE}/organizations/{ID}/saml")
+
+    assert answer.json()["resource"] == "organization_saml"
+    assert (answer.status, answer.json()["resource_id"]) == (404, ID)
 
 
 async def test_a_log_of_something_this_dialect_does_not_have_is_not_found(shim: Shim) -> None:

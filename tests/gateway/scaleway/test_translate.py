@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
@@ -18,21 +19,27 @@ from concord.common.v1.principal_pb2 import (
     PRINCIPAL_KIND_USER,
     PrincipalRef,
 )
+from concord.credentials.v1 import mfa_pb2
 from concord.gateway.dialects.scaleway import (
     api_keys,
     applications,
     check_permissions,
     fields,
     groups,
+    jwts,
+    logins,
     logs,
     organizations,
     permission_sets,
     policies,
     quota,
     rules,
+    saml,
+    security_settings,
+    ssh_keys,
     users,
 )
-from concord.identity.v1 import user_pb2
+from concord.identity.v1 import security_settings_pb2, user_pb2
 from concord.kernel.errors import Invalid
 from concord.policy.v1 import subject_pb2
 from gateway.scaleway import making
@@ -92,6 +99,143 @@ def test_a_member_is_shown_member_by_member() -> None:
         ("account_root_user_id", ""),
         ("tags", ["x"]),
         ("locked", False),
+    ]
+
+
+def test_an_ssh_key_is_shown_member_by_member() -> None:
+    record = shown(ssh_keys.to_ssh_key(making.ssh_key(disabled=True)))
+
+    assert list(record.items()) == [
+        ("id", making.ID),
+        ("name", "me@host"),
+        ("public_key", "ssh-ed25519 AAAA"),
+        ("fingerprint", "256 MD5:00 (ssh-ed25519)"),
+        ("created_at", making.CREATED_TEXT),
+        ("updated_at", making.UPDATED_TEXT),
+        ("organization_id", making.ORGANIZATION),
+        ("project_id", making.ORGANIZATION),
+        ("disabled", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "public_key", "sent"),
+    [
+        ("mine", "ssh-ed25519 AAAA", "mine"),
+        ("mine", "ssh-ed25519 AAAA me@host", "mine"),
+        ("", "ssh-ed25519 AAAA me at host", ""),
+        ("", "ssh-ed25519 AAAA", "key-"),
+        ("", "ssh-ed25519 AAAA  \n", "key-"),
+    ],
+)
+def test_only_a_key_without_name_and_comment_gets_an_invented_name(name: str, public_key: str, sent: str) -> None:
+    body = ssh_keys.CreateSSHKeyRequest(name=name, public_key=public_key, project_id=making.ID.upper())
+
+    asked = ssh_keys.from_create(body).ssh_key
+
+    assert asked.name.startswith(sent)
+    assert bool(asked.name) is bool(sent)
+    assert (asked.public_key, asked.project_id) == (public_key, making.ID)
+
+
+def test_a_jwt_is_shown_member_by_member() -> None:
+    other = PrincipalRef(kind=PRINCIPAL_KIND_APPLICATION, id=making.APPLICATION)
+
+    record = shown(jwts.to_jwt(making.session(issuer=other)))
+
+    assert list(record.items()) == [
+        ("jti", making.ID),
+        ("issuer_id", making.APPLICATION),
+        ("audience_id", making.USER),
+        ("created_at", making.CREATED_TEXT),
+        ("updated_at", making.UPDATED_TEXT),
+        ("expires_at", making.UPDATED_TEXT),
+        ("ip", "192.0.2.7"),
+        ("user_agent", "test/1"),
+    ]
+
+
+@pytest.mark.parametrize("expired", [None, True, False])
+def test_a_list_of_jwts_never_asks_for_deleted_ones(expired: bool | None) -> None:
+    asked = jwts.from_list(jwts.ListJWTsQuery(audience_id=making.USER, expired=expired), 0, 20)
+
+    assert (asked.HasField("ended"), asked.ended) == (True, False)
+    assert (asked.HasField("expired"), asked.expired) == (expired is not None, expired is True)
+    assert {ref.kind for ref in asked.principals} == {PRINCIPAL_KIND_USER, PRINCIPAL_KIND_APPLICATION}
+
+
+def test_saml_settings_are_shown_member_by_member() -> None:
+    record = shown(saml.to_saml(making.federation(entity_id="idp"), "https://c.example"))
+
+    assert list(record.items()) == [
+        ("id", making.ID),
+        ("status", "missing_certificate"),
+        (
+            "service_provider",
+            {
+                "entity_id": f"https://c.example/saml/{making.ID}",
+                "assertion_consumer_service_url": f"https://c.example/saml/{making.ID}/login",
+            },
+        ),
+        ("entity_id", "idp"),
+        ("single_sign_on_url", ""),
+    ]
+
+
+def test_a_certificate_is_shown_member_by_member() -> None:
+    record = shown(saml.to_certificate(making.certificate(origin=1, type=2)))
+
+    assert list(record.items()) == [
+        ("id", making.ID),
+        ("type", "encryption"),
+        ("origin", "scaleway"),
+        ("content", "PEM\n"),
+        ("expires_at", "2026-01-02T03:04:06Z"),
+    ]
+
+
+@given(st.integers(0, 10**11), st.integers(0, 999_999_999))
+def test_durations_come_back_as_they_went(seconds: int, nanos: int) -> None:
+    duration = Duration(seconds=seconds, nanos=nanos)
+
+    assert security_settings.from_seconds(security_settings.to_seconds(duration)) == duration
+
+
+def test_a_duration_has_no_more_digits_than_it_needs() -> None:
+    written = [security_settings.to_seconds(Duration(seconds=2, nanos=nanos)) for nanos in (0, 500_000_000, 1)]
+
+    assert written == ["2s", "2.5s", "2.000000001s"]
+
+
+def test_only_settings_that_are_named_change() -> None:
+    body = security_settings.UpdateOrganizationSecuritySettingsRequest(
+        enforce_password_renewal=False, max_api_key_expiration_duration="0s"
+    )
+
+    asked = security_settings.from_update(making.ORGANIZATION, body)
+
+    assert list(asked.update_mask.paths) == ["enforce_password_renewal", "max_api_key_ttl"]
+    assert asked.security_settings == security_settings_pb2.SecuritySettings(
+        id=making.ORGANIZATION, max_api_key_ttl=Duration()
+    )
+
+
+def test_login_methods_are_translated_by_name() -> None:
+    body = organizations.UpdateOrganizationLoginMethodsRequest(login_oauth2_enabled=False, login_saml_enabled=True)
+
+    asked = organizations.from_login_methods(making.ORGANIZATION, body)
+
+    assert list(asked.update_mask.paths) == ["login_oauth_enabled", "login_federation_enabled"]
+    assert (asked.login_oauth_enabled, asked.login_federation_enabled) == (False, True)
+
+
+def test_a_grace_period_that_waits_has_no_end() -> None:
+    waiting = mfa_pb2.GracePeriod(type=mfa_pb2.GRACE_PERIOD_TYPE_SET_MFA)
+    begun = mfa_pb2.GracePeriod(type=mfa_pb2.GRACE_PERIOD_TYPE_UPDATE_PASSWORD, expire_time=making.UPDATED)
+
+    assert [shown(logins.to_grace_period(each)) for each in (waiting, begun)] == [
+        {"type": "set_mfa", "created_at": None, "expires_at": None},
+        {"type": "update_password", "created_at": None, "expires_at": making.UPDATED_TEXT},
     ]
 
 

@@ -10,7 +10,10 @@ _NESTED = {
     "Permission": "CheckPermissionsRequest.Permission",
     "CheckResponse": "CheckPermissionsResponse.Response",
     "QuotumLimit": "Quotum.Limit",
+    "ConnectedOrganization": "Connection.Organization",
+    "ConnectedUser": "Connection.User",
     "Member": "CreateUserRequest.Member",
+    "ServiceProvider": "Saml.ServiceProvider",
 }
 
 _PRINCIPAL = ("user_id", "group_id", "application_id", "no_principal")

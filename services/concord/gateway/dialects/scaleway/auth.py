@@ -10,8 +10,14 @@ from concord.kernel.errors import Reason, Unauthenticated
 HEADER = "x-auth-token"
 SECURITY_SCHEMES = {"scaleway": {"in": "header", "name": "X-Auth-Token", "type": "apiKey"}}
 
-_JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+# Sessions are shown by a signed token or by an opaque one.
+_SESSION = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|cct_[A-Za-z0-9_-]{43}")
 _LONGEST = 8192
+
+
+def is_session_token(token: str) -> bool:
+    """Tell by its look whether a token stands for a session; keys never look so."""
+    return _SESSION.fullmatch(token) is not None
 
 
 def credential(request: Request) -> AuthenticateRequest:
@@ -22,6 +28,6 @@ def credential(request: Request) -> AuthenticateRequest:
     if is_uuid(token):
         # A UUID is the same in either case.
         return AuthenticateRequest(api_key=ApiKeyCredential(secret=token.lower()))
-    if len(token) <= _LONGEST and _JWT.fullmatch(token):
+    if len(token) <= _LONGEST and is_session_token(token):
         return AuthenticateRequest(bearer_token=token)
     raise Unauthenticated(Reason.CREDENTIAL_INVALID)

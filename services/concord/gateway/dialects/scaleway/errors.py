@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from concord.gateway.dialects.scaleway.auth import is_session_token
 from concord.gateway.http import Answer, BodyTooLarge, BodyTooSlow, Headers, Request, encode
 from concord.gateway.route import Route
 from concord.gateway.router import NoMethod, NoPath
@@ -127,6 +128,15 @@ class PreconditionFailedError(msgspec.Struct, frozen=True, kw_only=True):
     type: Literal["precondition_failed"] = "precondition_failed"
 
 
+class LockedError(msgspec.Struct, frozen=True, kw_only=True):
+    """Too much was tried, or the time to do something ran out."""
+
+    message: Literal["resource is locked"] = "resource is locked"
+    resource: str
+    resource_id: str
+    type: Literal["locked"] = "locked"
+
+
 class TooManyRequestsError(msgspec.Struct, frozen=True, kw_only=True):
     """Too many calls in too short a time."""
 
@@ -152,6 +162,7 @@ REFUSAL_SHAPES: Mapping[int, tuple[str, Sequence[type[msgspec.Struct]]]] = {
     405: ("The path does not know this method", (PlainError,)),
     409: ("Something unique is taken, or the resource changed meanwhile", (AlreadyExistsError, TransientStateError)),
     412: ("The state of the resource does not allow this", (PreconditionFailedError,)),
+    423: ("The user is locked", (LockedError,)),
     429: ("Too many calls", (TooManyRequestsError,)),
     500: ("A defect of the server", (PlainError,)),
     501: ("This deployment does not serve it", (PlainError,)),
@@ -166,6 +177,10 @@ _RESOURCES = {
     "audit_event": "log",
     "role": "permission_set",
     "statement": "rule",
+    "session": "jwt",
+    "mfa_device": "mfa_otp",
+    "federation": "saml",
+    "federation_certificate": "saml_certificate",
     # A principal that is no member is named by its id alone.
     "membership": "",
 }
@@ -183,12 +198,54 @@ _MEMBERS = {
     "checks": "permissions",
     "handle": "name",
     "text": "search",
+    "code": "one_time_password",
+    "grace_period": "grace_period_duration",
+    "peer_user_id": "target_user_id",
+    "max_login_attempts": "login_attempts_before_locked",
+    "max_session_ttl": "max_login_session_duration",
+    "max_api_key_ttl": "max_api_key_expiration_duration",
 }
 # In details of 403 a key is an `api_key`; the other names are those of 404.
-_DENIED_RESOURCES = {"event": "log", "quota": "quotum", "role": "permission_set", "statement": "rule"}
-_ACTIONS = {"get": "read", "list": "read", "set": "update", "suspend": "lock", "resume": "unlock"}
+_DENIED_RESOURCES = {
+    "event": "log",
+    "quota": "quotum",
+    "role": "permission_set",
+    "statement": "rule",
+    "session": "jwt",
+    "mfa_device": "mfa_otp",
+    "federation": "saml",
+    "federation_certificate": "saml_certificate",
+    "login_method": "organization",
+    "organization_alias": "organization",
+    "security_setting": "organization_security_settings",
+}
+_ACTIONS = {
+    "get": "read",
+    "list": "read",
+    "set": "update",
+    "suspend": "lock",
+    "resume": "unlock",
+    "confirm": "validate",
+    "initiate": "create",
+    "join": "create",
+    "remove": "delete",
+    "revoke": "delete",
+}
 _ROLE = re.compile(r"`[^`]*`|\brole(s?)\b")
-_WRAPPERS = frozenset({"application", "user", "group", "policy", "api_key", "boundary"})
+_WRAPPERS = frozenset(
+    {
+        "application",
+        "user",
+        "group",
+        "policy",
+        "api_key",
+        "ssh_key",
+        "federation",
+        "certificate",
+        "security_settings",
+        "boundary",
+    }
+)
 _REASONS: Mapping[str, Literal["unknown", "required", "format", "constraint"]] = {
     "required": "required",
     "uuid": "format",
@@ -271,10 +328,13 @@ def _argument(field: str) -> str:
 def _unauthenticated(
     error: Unauthenticated, request: Request | None, route: Route | None
 ) -> tuple[int, msgspec.Struct]:
+    if error.reason is Reason.CREDENTIAL_LOCKED and request is not None and "user_id" in request.path_values:
+        # The user who is spoken of, not the caller: keys are not tried against a budget.
+        return 423, LockedError(resource="user", resource_id=request.path_values["user_id"].lower())
     token = request.headers.get("x-auth-token", "") if request is not None else ""
     if not token:
         return 401, DeniedAuthenticationError(method="unknown_method", reason="invalid_argument")
-    method: Literal["jwt", "api_key"] = "jwt" if token.count(".") == 2 else "api_key"
+    method: Literal["jwt", "api_key"] = "jwt" if is_session_token(token) else "api_key"
     if error.reason is Reason.CREDENTIAL_EXPIRED:
         return 401, DeniedAuthenticationError(method=method, reason="expired")
     if error.reason is Reason.CREDENTIAL_INVALID and method == "api_key" and not is_uuid(token):
@@ -301,7 +361,7 @@ def denied_permission(permission: str) -> DeniedPermission:
         resource = resource.removeprefix(prefix)
     if resource.endswith("ies"):
         resource = resource[:-3] + "y"
-    elif resource.endswith("statuses"):
+    elif resource.endswith(("statuses", "aliases")):
         resource = resource[:-2]
     else:
         resource = resource.removesuffix("s")
@@ -323,6 +383,9 @@ def _no_path(error: NoPath, request: Request | None, route: Route | None) -> tup
 
 def _exists(error: AlreadyExists, request: Request | None, route: Route | None) -> tuple[int, msgspec.Struct]:
     field = _argument(error.metadata.get("field", ""))
+    if request is not None and field in request.path_values:
+        # What the path names is not what is taken.
+        field = ""
     what = f"{field} is already used" if field else "it exists already"
     resource_id = error.resource_name if is_uuid(error.resource_name) else msgspec.UNSET
     resource = _RESOURCES.get(error.resource_type, error.resource_type)

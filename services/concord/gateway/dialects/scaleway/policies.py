@@ -263,6 +263,12 @@ async def update_policy(call: Call) -> Policy:
     return to_policy(await call.ask(call.core.policies.UpdatePolicy, request))
 
 
+async def clone_policy(call: Call) -> Policy:
+    """POST /policies/{policy_id}/clone."""
+    request = policy_service_pb2.ClonePolicyRequest(id=canonical(call.path["policy_id"]))
+    return to_policy(await call.ask(call.core.policies.ClonePolicy, request))
+
+
 async def delete_policy(call: Call) -> None:
     """DELETE /policies/{policy_id}."""
     request = policy_service_pb2.DeletePolicyRequest(id=canonical(call.path["policy_id"]))

@@ -360,5 +360,11 @@ async def lock_user(call: Call) -> User:
 
 async def unlock_user(call: Call) -> User:
     """POST /users/{user_id}/unlock."""
-    request = user_service_pb2.ResumeUserRequest(id=canonical(call.path["user_id"]))
-    return to_user(await call.ask(call.core.users.ResumeUser, request))
+    user_id = canonical(call.path["user_id"])
+    # Nothing here tells who locked a user, an administrator or too many attempts: both locks go.
+    with contextlib.suppress(NotFound):
+        await call.ask(call.core.passwords.UnlockPassword, password_service_pb2.UnlockPasswordRequest(user_id=user_id))
+    request = user_service_pb2.ResumeUserRequest(id=user_id)
+    user = to_user(await call.ask(call.core.users.ResumeUser, request))
+    # Identity may not have heard of the password yet.
+    return msgspec.structs.replace(user, locked=False)

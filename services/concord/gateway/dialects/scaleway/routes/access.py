@@ -3,8 +3,9 @@
 from typing import Final
 
 from concord.gateway.dialects.scaleway import api_keys, permission_sets, policies, rules
-from concord.gateway.dialects.scaleway.fields import UUID_PATH
+from concord.gateway.dialects.scaleway.fields import CATALOGUE, UUID_PATH
 from concord.gateway.dialects.scaleway.routes.common import ANY, BASE, READ, WRITE, one, updates
+from concord.gateway.dialects.scaleway.users import EmptyRequest
 from concord.gateway.route import Covers, Route
 from concord.gateway.shapes import Body, Query
 
@@ -159,6 +160,20 @@ POLICY_ROUTES: Final = (
         refusals=WRITE,
     ),
     Route(
+        method="POST",
+        path=f"{BASE}/policies/{{policy_id}}/clone",
+        operation="ClonePolicy",
+        summary="Make a copy of a policy",
+        tag="Policies",
+        permission="policy.policies.clone",
+        covers=one(f"{_POLICIES}ClonePolicy"),
+        handler=policies.clone_policy,
+        path_shapes={"policy_id": UUID_PATH},
+        body=Body(EmptyRequest),
+        answer=policies.Policy,
+        refusals=WRITE,
+    ),
+    Route(
         method="GET",
         path=f"{BASE}/rules",
         operation="ListRules",
@@ -193,7 +208,8 @@ POLICY_ROUTES: Final = (
         summary="List permission sets",
         tag="Permission sets",
         permission="policy.roles.list",
-        covers=one("concord.policy.v1.RoleService/ListRoles"),
+        # Roles that people made are none of its business.
+        covers={"concord.policy.v1.RoleService/ListRoles": Covers(pinned={"catalogues": (CATALOGUE,)})},
         handler=permission_sets.list_permission_sets,
         path_shapes={},
         query=Query(permission_sets.ListPermissionSetsQuery),
