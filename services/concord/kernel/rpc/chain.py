@@ -52,43 +52,33 @@ class Chain:
         return _handler_maker(handler)(serve, handler.request_deserializer, handler.response_serializer)
 
 
-async def _refuse(requests: Any, context: Any) -> None:
-    await context.abort(grpc.StatusCode.UNAVAILABLE, "the server stops")
-
-
-# A stream on both sides is refused before anything of it is read, whatever the caller takes the method for.
-_REFUSAL: Final[Handler] = grpc.stream_stream_rpc_method_handler(_refuse)
 # Whoever balances load asks until the very end.
-_ALWAYS_ANSWERED: Final = "/grpc.health.v1.Health/"
+_ALWAYS_ANSWERED: Final = "grpc.health.v1.Health"
 
 
-class ChainInterceptor(grpc.aio.ServerInterceptor):
-    """Mounts a chain on a gRPC server."""
+class Gate:
+    """Stands before the handlers of a server that may stop: open, then closed for good."""
 
-    def __init__(self, chain: Chain) -> None:
-        self._chain = chain
-        self._wrapped: dict[str, Handler] = {}
-        self._refused = False
+    def __init__(self) -> None:
+        self._closed = False
 
-    def refuse(self) -> None:
+    def close(self) -> None:
         """Refuse every call that arrives from now on."""
-        self._refused = True
+        self._closed = True
 
-    async def intercept_service(
-        self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]], details: grpc.HandlerCallDetails
-    ) -> Handler:
-        path: str = details.method  # type: ignore[attr-defined, unused-ignore]  # declared loosely in the stubs
-        if self._refused and not path.startswith(_ALWAYS_ANSWERED):
-            return _REFUSAL
-        wrapped = self._wrapped.get(path)
-        if wrapped is not None:
-            return wrapped
-        handler = await continuation(details)
-        if handler is None:
-            # Not served here. Not remembered either: callers choose these names.
-            return None
-        wrapped = self._wrapped[path] = self._chain.wrap(path, handler)
-        return wrapped
+    def wrap(self, service: str, handler: Handler) -> Handler:
+        """Return a handler that does what this one does while the gate is open."""
+        if service == _ALWAYS_ANSWERED:
+            return handler
+        proceed = _function_of(handler)
+
+        async def pass_through(request: Any, context: Context) -> Any:
+            if self._closed:
+                # A stream is refused before anything of it is read.
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "the server stops")
+            return await proceed(request, context)
+
+        return _handler_maker(handler)(pass_through, handler.request_deserializer, handler.response_serializer)
 
 
 def _innermost(rules: MethodRules, function: Callable[[Any, Context], Any]) -> Proceed:

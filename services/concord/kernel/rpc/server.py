@@ -1,4 +1,4 @@
-"""Builds a gRPC server: one interceptor that is the whole chain, health, reflection, TLS, a drain with a limit."""
+"""Builds a gRPC server: every handler behind the chain, health, reflection, TLS, a drain with a limit."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -9,10 +9,10 @@ from typing import Any, Final, Protocol
 import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from concord.kernel.addresses import is_loopback, split_host_port
-from concord.kernel.rpc.chain import Chain, ChainInterceptor
+from concord.kernel.rpc.chain import Chain, Gate
 from concord.kernel.rpc.inprocess import MAXIMUM_MESSAGE
 from concord.kernel.rpc.limits import Limits
 
@@ -63,14 +63,14 @@ class RpcServer:
         services: Sequence[str],
         limits: Limits | None,
         health_servicer: Any,
-        interceptor: ChainInterceptor,
+        gate: Gate,
     ) -> None:
         self._listener = listener
         self._server = server
         self._services = (*services, "")
         self._limits = limits
         self._health = health_servicer
-        self._interceptor = interceptor
+        self._gate = gate
         self.address = ""
 
     async def start(self) -> str:
@@ -93,7 +93,7 @@ class RpcServer:
         for service in self._services:
             await self._health.set(service, _NOT_SERVING)
         # First, so that streams end while their callers can no longer come back.
-        self._interceptor.refuse()
+        self._gate.close()
         if self._limits is not None:
             self._limits.drain()
         # A server that stops cuts off what arrives before its callers have heard of it: let them hear.
@@ -111,15 +111,17 @@ def build_grpc_server(
 ) -> RpcServer:
     """Build a server that offers these servicers behind the chain. `limits` is the chain's own step, for draining."""
     require_safe(listener)
-    interceptor = ChainInterceptor(chain)
-    server = grpc.aio.server(interceptors=(interceptor,), options=_options(listener))
-    recorder = _Recorder(server)
+    server = grpc.aio.server(options=_options(listener))
+    gate = Gate()
+    mounting = _Mounting(server, chain, gate)
     for add, servicer in servicers:
-        add(servicer, recorder)
+        add(servicer, mounting)
     health_servicer = _untyped(health).aio.HealthServicer()
-    _untyped(health_pb2_grpc).add_HealthServicer_to_server(health_servicer, recorder)
-    _untyped(reflection).enable_server_reflection((*recorder.names, reflection.SERVICE_NAME), server)
-    return RpcServer(listener, server, tuple(recorder.names), limits, health_servicer, interceptor)
+    _untyped(health_pb2_grpc).add_HealthServicer_to_server(health_servicer, mounting)
+    names = tuple(mounting.names)
+    reflector = _untyped(reflection).aio.ReflectionServicer((*names, reflection.SERVICE_NAME))
+    _untyped(reflection_pb2_grpc).add_ServerReflectionServicer_to_server(reflector, mounting)
+    return RpcServer(listener, server, names, limits, health_servicer, gate)
 
 
 def require_safe(listener: Listener) -> None:
@@ -134,19 +136,28 @@ def _untyped(module: Any) -> Any:
     return module
 
 
-class _Recorder:
-    """Remembers the names of the services that generated code adds, for health and reflection."""
+class _Mounting:
+    """Takes what generated code adds and puts each handler behind the chain, once.
 
-    def __init__(self, server: grpc.aio.Server) -> None:
+    An interceptor would do the same at every call, and the server is slower for having one.
+    """
+
+    def __init__(self, server: grpc.aio.Server, chain: Chain, gate: Gate) -> None:
         self._server = server
+        self._chain = chain
+        self._gate = gate
         self.names: list[str] = []
 
     def add_generic_rpc_handlers(self, handlers: Any) -> None:
-        self._server.add_generic_rpc_handlers(handlers)
+        """Take nothing: generated code adds the same methods by name too."""
 
     def add_registered_method_handlers(self, service: str, handlers: Any) -> None:
         self.names.append(service)
-        self._server.add_registered_method_handlers(service, handlers)
+        mounted = {
+            name: self._gate.wrap(service, self._chain.wrap(f"/{service}/{name}", handler))
+            for name, handler in handlers.items()
+        }
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, mounted),))
 
 
 def _options(listener: Listener) -> list[tuple[str, Any]]:
