@@ -1,6 +1,7 @@
 """Federation settings: one for each organization, complete or what is missing first, certificates of either side."""
 
 import asyncio
+import base64
 from datetime import timedelta
 from typing import Any
 
@@ -166,6 +167,14 @@ async def test_a_certificate_is_deleted_once(world: World) -> None:
     assert (await world.refusal(delete())).reason is Reason.RESOURCE_NOT_FOUND
 
 
+def altered(before: bytes, after: bytes) -> str:
+    """Return a certificate with other bytes in it, of as many as there were."""
+    der = base64.b64decode("".join(certificate().split("\n")[1:-2]))
+    assert before in der
+    text = base64.encodebytes(der.replace(before, after)).decode()
+    return f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n"
+
+
 PRIVATE = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
@@ -179,8 +188,11 @@ PRIVATE = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).d
         PRIVATE,
         certificate()[:200],
         certificate() + "#" * 16_384,
+        # A version that there is not, and a name that is no text.
+        altered(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x08"),
+        altered(b"\x0c\x03idp", b"\x03\x03idp"),
     ],
-    ids=range(7),
+    ids=range(9),
 )
 async def test_what_is_not_one_certificate_is_refused_and_not_repeated(world: World, content: str) -> None:
     federation = await create(world)

@@ -113,6 +113,8 @@ GOOD = line(ed25519.Ed25519PrivateKey.generate())
         "-----BEGIN OPENSSH PRIVATE KEY-----",
         "ssh-ed25519 " + "A" * 65_000,
         f"ssh-ed25519-cert-v01@openssh.com {GOOD.split()[1]}",
+        # A point of the curve that is not written in full.
+        f"ecdsa-sha2-nistp256 {packed(b'ecdsa-sha2-nistp256', b'nistp256', bytes([2]) + b'x' * 32)}",
     ],
     ids=lambda text: text[:20].encode("unicode_escape").decode(),
 )
@@ -123,6 +125,12 @@ async def test_what_is_no_good_key_is_refused_by_name_and_not_repeated(world: Wo
     assert [each.field for each in error.violations] == ["ssh_key.public_key"]
     assert len(text) < 12 or text not in str(error)
     assert await listed(world) == []
+
+
+async def test_a_comment_that_becomes_a_name_holds_nothing_that_moves_a_cursor(world: World) -> None:
+    key = await create(world, f"{GOOD} me\x1b[2J@\x07host\x9b")
+
+    assert key.name == "me[2J@host"
 
 
 def test_a_key_that_is_cut_anywhere_is_refused() -> None:

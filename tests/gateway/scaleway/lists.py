@@ -68,7 +68,7 @@ class Population:
         self.keys = self._keys()
         self.ssh_keys = [self._ssh_key(name, number) for number, name in enumerate(NAMES)]
         for user in self.users[:4]:
-            self._log_in(user["username"])
+            self.log_in(user["username"])
         for record in self.applications[::3]:
             assert self._http.patch(f"/applications/{record['id']}", json={"description": "d"}).status_code == 200
         gone = self.make("applications", name="gone")
@@ -140,7 +140,8 @@ class Population:
             assert self._http.patch(f"/ssh-keys/{made['id']}", json={"disabled": True}).status_code == 200
         return made
 
-    def _log_in(self, name: str) -> None:
+    def log_in(self, name: str) -> None:
+        """Open a session, which is a JWT more."""
         login = password_pb2.Login(organization=self.organization, name=name)
         shown = password_pb2.PasswordCredential(login=login, password=PASSWORD)
         with grpc.insecure_channel(self._suite.grpc("credentials")) as channel:

@@ -355,10 +355,20 @@ async def test_a_new_password_is_answered_by_its_user(shim: Shim) -> None:
 
     answer = await shim.send("POST", f"{BASE}/users/{ID}/update-password", {"password": "a Long enough 1"})
 
-    assert names(shim) == ["SetPassword", "GetUser"]
+    # Afterwards the caller's own session may have ended.
+    assert names(shim) == ["GetUser", "SetPassword"]
     assert answer.json()["id"] == ID
     asked = shim.core.calls("SetPassword")[0].message
     assert (asked.temporary, asked.must_not_exist) == (False, False)
+
+
+async def test_whoever_may_not_set_a_password_is_told_so_and_sets_none(shim: Shim) -> None:
+    shim.core.answers["GetUser"] = Denied("identity.users.get")
+
+    answer = await shim.send("POST", f"{BASE}/users/{ID}/update-password", {"password": "a Long enough 1"})
+
+    assert (answer.status, answer.json()["details"]) == (403, [{"action": "update", "resource": "password"}])
+    assert names(shim) == ["GetUser"]
 
 
 async def test_too_many_wrong_codes_lock_the_user(shim: Shim) -> None:

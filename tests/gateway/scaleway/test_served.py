@@ -141,6 +141,29 @@ def test_an_expired_key_says_so(client: Client) -> None:
     assert client.get(f"/api-keys?expired=false&{named}")["total_count"] == 0
 
 
+@pytest.mark.parametrize("asked", [[], [{"service": "no such", "name": "x", "action": "y"}]])
+def test_an_ended_key_is_refused_also_where_there_is_nothing_to_decide(
+    client: Client, asked: list[dict[str, str]]
+) -> None:
+    key = client.make("api-keys", application_id=client.make("applications", name="ending")["id"])
+    body = {"permissions": [{**each, "organization_id": client.organization} for each in asked]}
+    answer = client.send("POST", "/check-permissions", body, token=key["secret_key"])
+    assert answer.json() == {"responses": [{"decision": "deny"}] * len(asked)}
+
+    client.send("DELETE", f"/api-keys/{key['access_key']}")
+
+    answer = client.send("POST", "/check-permissions", body, token=key["secret_key"])
+    assert (answer.status_code, answer.json()["reason"]) == (401, "not_found")
+
+
+def test_a_quota_that_is_not_served_needs_a_caller_that_may_ask(client: Client) -> None:
+    key = client.make("api-keys", application_id=client.make("applications", name="asking")["id"])
+    path = f"/quota/nothing?organization_id={client.organization}"
+
+    assert client.send("GET", path).status_code == 404
+    assert client.send("GET", path, token=key["secret_key"]).status_code == 403
+
+
 def test_only_five_kinds_of_things_and_three_actions_are_logged(client: Client) -> None:
     group = client.make("groups", organization_id=client.organization, name="logged")
     client.send(

@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from concord.kernel.errors import Invalid, Violation
@@ -18,6 +19,8 @@ MAX_ENTITY_ID: Final = 1024
 MAX_URL: Final = 2048
 MAX_CONTENT: Final = 16_384
 MAX_CERTIFICATES: Final = 20
+# What the reader raises for bytes that somebody has made up: an odd version, or names of kinds that no name has.
+_UNREADABLE: Final = (ValueError, TypeError, KeyError, x509.InvalidVersion, UnsupportedAlgorithm)
 _BEGIN: Final = "-----BEGIN CERTIFICATE-----"
 
 
@@ -125,7 +128,7 @@ def read_certificate(content: str, path: str) -> ReadCertificate:
         read = x509.load_pem_x509_certificate(content.encode())
         subject = read.subject.rfc4514_string()
         return ReadCertificate(read.not_valid_after_utc, read.fingerprint(SHA256()).hex(), subject[:1024])
-    except ValueError:
+    except _UNREADABLE:
         raise Invalid(Violation(path, "is no certificate", rule="format")) from None
 
 

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +23,8 @@ MAX_LINE: Final = 65_000
 MAX_SSH_NAME: Final = 1000
 MIN_RSA_BITS: Final = 2048
 MAX_RSA_BITS: Final = 16_384
+# A comment becomes a name, and names are printed: nothing in them moves a terminal's cursor.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # DSA is left out: no current server takes it.
 _KINDS: Final = frozenset(
     {
@@ -94,7 +97,8 @@ def read_public_key(line: str) -> PublicKey:
         # Without its comment, so that nothing but type and key is ever looked at.
         key = load_ssh_public_key(f"{algorithm} {encoded}".encode())
         blob = base64.b64decode(encoded, validate=True)
-    except (ValueError, binascii.Error, UnsupportedAlgorithm):
+    # Of a curve's points only those written in full are read.
+    except (ValueError, binascii.Error, UnsupportedAlgorithm, NotImplementedError):
         raise _bad("is no public key of the type that it names", "format") from None
     bits = _bits(key)
     hexadecimal = hashlib.md5(blob, usedforsecurity=False).hexdigest()
@@ -106,7 +110,7 @@ def read_public_key(line: str) -> PublicKey:
         bits=bits,
         fingerprint=f"{bits} MD5:{pairs} ({algorithm})",
         fingerprint_sha256=f"SHA256:{digest}",
-        comment=comment.strip(),
+        comment=_CONTROL.sub("", comment).strip(),
     )
 
 

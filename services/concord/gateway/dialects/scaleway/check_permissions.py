@@ -70,11 +70,9 @@ async def check_permissions(call: Call) -> CheckPermissionsResponse:
     _require_scopes(permissions)
     checks = [from_permission(permission) for permission in permissions]
     asked = [check for check in checks if check is not None]
-    decisions: list[decision_pb2.Decision] = []
-    if asked:
-        request = decision_service_pb2.BatchCheckRequest(checks=asked)
-        decisions = list((await call.ask(call.core.decisions.BatchCheck, request)).decisions)
-    answers = iter(decisions)
+    # Asked also where there is no question left: the core knows whether the caller's credential has ended.
+    request = decision_service_pb2.BatchCheckRequest(checks=asked)
+    answers = iter((await call.ask(call.core.decisions.BatchCheck, request)).decisions)
     return CheckPermissionsResponse(
         [CheckResponse("allow" if check is not None and next(answers).allowed is True else "deny") for check in checks]
     )

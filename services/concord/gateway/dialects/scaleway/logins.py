@@ -10,7 +10,7 @@ from concord.gateway.call import Call
 from concord.gateway.dialects.scaleway.fields import Instant, Uuid, canonical, instant
 from concord.gateway.dialects.scaleway.users import User, get_user
 from concord.gateway.shapes import text_rule
-from concord.kernel.errors import Invalid, Precondition, Reason, Violation
+from concord.kernel.errors import Denied, Invalid, Precondition, Reason, Violation
 
 UNSUPPORTED = {"GracePeriod.created_at": "always null: only the end of a grace period is kept"}
 
@@ -84,11 +84,17 @@ def to_grace_period(source: mfa_pb2.GracePeriod) -> GracePeriod:
 
 async def update_password(call: Call) -> User:
     """POST /users/{user_id}/update-password. Ends the user's sessions."""
+    # Read before: the caller's own session may be one of those that end.
+    try:
+        user = await get_user(call)
+    except Denied:
+        # Whoever may set passwords may look along the way, so it is that right which is missing.
+        raise Denied(call.route.permission) from None
     request = password_service_pb2.SetPasswordRequest(
         user_id=canonical(call.path["user_id"]), password=call.body.password
     )
     await call.ask(call.core.passwords.SetPassword, request)
-    return await get_user(call)
+    return user
 
 
 async def create_mfa_otp(call: Call) -> MFAOTP:
