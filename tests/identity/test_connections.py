@@ -110,6 +110,10 @@ async def test_whoever_joins_is_shown_on_both_sides_and_told_to_both(suite: Suit
         ("connection.created", bravo.born.id),
         ("connection.created", acme.born.id),
     ]
+    # The other side is not told from where, and with which credential, the person acted.
+    assert [each.author.HasField("principal") for each in events] == [True, False]
+    told_there = events[1].author
+    assert (told_there.caller_address, told_there.caller_agent, told_there.session_id) == ("", "", "")
 
 
 async def test_an_end_is_one_on_both_sides(suite: Suite, acme: Side, bravo: Side) -> None:

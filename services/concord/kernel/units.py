@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _EVERYTHING: Final = Reach()
 _NOBODY: Final = Author(principal=None)
+_UNTOLD: Final = author_to_wire(_NOBODY)
 _NOWHERE: Final = OrganizationId("")
 
 S = TypeVar("S")
@@ -67,6 +68,8 @@ class Change:
     """The answer waits although nothing is taken away."""
     organization_id: OrganizationId | None = None
     """Where the change happened, when not in the unit's own organization."""
+    unattributed: bool = False
+    """Not told who did it: somebody of another organization, of whom only the change itself may be known."""
 
 
 def _admit_everyone(principal: PrincipalRef) -> None:
@@ -376,7 +379,7 @@ class Units(Generic[S]):
                 resource_id=change.resource_id,
                 resource_name=change.resource_name,
                 security_relevant=change.security_relevant,
-                author=author,
+                author=_UNTOLD if change.unattributed else author,
                 time=time,
                 before=self._packed(change.before, known, told),
                 after=self._packed(change.after, known, told),

@@ -81,5 +81,7 @@ def _record_both(unit: Unit[IdentityStore], event: str, connection: Connection) 
                 before=None if created else side,
                 after=side if created else None,
                 organization_id=side.organization_id,
+                # The other side learns of the connection, not from where and with what the person acted here.
+                unattributed=side.organization_id != unit.organization_id,
             )
         )
